@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+#   make            build everything into out/
+#   make demo       see it work (installs what it needs; root)
+#   make check      run every test (installs what it needs; root)
+#
+# Everything else: make help. Variables: SANITIZE=1 builds into out/asan with ASan and UBSan,
+# PREFIX and DESTDIR for install, V=1 shows the commands.
+
+VERSION := $(shell sed -n 's/^\#\# \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -1)
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+
+CC = gcc
+CLANG = clang
+BPFTOOL = $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+PYTEST = /usr/bin/python3 -m pytest
+Q = $(if $(V),,@)
+
+ifdef SANITIZE
+OUT = out/asan
+SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+else
+OUT = out
+SAN_FLAGS = -O2
+endif
+
+PACKAGES := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages.txt)
+
+WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wvla -Wwrite-strings -Wformat=2 -Wno-format-nonliteral
+CPPFLAGS = -D_GNU_SOURCE -DMCASTD_VERSION='"$(VERSION)"' -DMCASTD_LIBDIR='"$(PREFIX)/lib/mcastd"' \
+	-Iinclude -Iuserspace -Iout -MMD -MP
+CFLAGS = -std=gnu11 -g $(SAN_FLAGS) -fstack-protector-strong $(WARN)
+LDFLAGS = $(filter -fsanitize=%,$(SAN_FLAGS))
+DAEMON_LIBS = -lxdp -lbpf -lelf -lz -lmnl -lconfuse -ljansson -lmicrohttpd -lcap -lseccomp
+CTL_LIBS = -ljansson -lncursesw -ltinfo
+TEST_LIBS = -lcmocka
+
+BPF_CFLAGS = -O2 -g -Wall -Wextra -Werror -mcpu=v3 -target bpf -Iinclude -Ibpf \
+	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP
+
+# The pure part: one library for the daemon, the unit tests, the fuzzers and the benchmarks.
+CORE_SRC := $(wildcard userspace/membership/*.c userspace/wire/*.c userspace/forward/*.c)
+# The rest of the daemon but its main.
+SYS_SRC := $(wildcard userspace/dataplane/*.c userspace/platform/*.c userspace/control/*.c) \
+	$(filter-out %/main.c,$(wildcard userspace/mcastd/*.c))
+CTL_SRC := $(wildcard tools/mcastctl/*.c)
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/*.c))
+BPFTEST := $(patsubst tests/bpf/%.c,$(OUT)/tests/bpf/%,$(wildcard tests/bpf/*.c))
+BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(wildcard tools/bench/*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BPF_SKEL := out/bpf/mcast.skel.h out/bpf/mcast_egress.skel.h
+
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+all: out/bpf/mcast.bpf.o $(OUT)/mcastd $(OUT)/mcastctl
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+# --- build -------------------------------------------------------------------------------------
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC   $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+out/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  BPF  $<")
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+out/bpf/%.skel.h: out/bpf/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@.tmp && mv $@.tmp $@
+
+# Sources that include a skeleton need it first.
+$(call obj,$(SYS_SRC) $(wildcard tests/bpf/*.c tools/bench/*.c)): | $(BPF_SKEL)
+
+$(OUT)/libcore.a: $(call obj,$(CORE_SRC))
+	$(Q)rm -f $@; ar rcs $@ $^
+$(OUT)/libsys.a: $(call obj,$(SYS_SRC))
+	$(Q)rm -f $@; ar rcs $@ $^
+$(OUT)/libsupport.a: $(call obj,$(SUPPORT_SRC))
+	$(Q)rm -f $@; ar rcs $@ $^
+
+$(OUT)/mcastd: $(OUT)/obj/userspace/mcastd/main.o $(OUT)/libsys.a $(OUT)/libcore.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+$(OUT)/mcastctl: $(call obj,$(CTL_SRC))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
+$(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(DAEMON_LIBS)
+$(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(DAEMON_LIBS)
+$(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsys.a $(OUT)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+# --- run ---------------------------------------------------------------------------------------
+
+deps: ## install the Debian 12 packages of tools/packages.txt that are missing
+	$(Q)tools/deps $(PACKAGES)
+
+demo: deps ## one source, two LANs, three receivers: watch streams follow joins and leaves
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/demo
+
+check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all build-tests
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SANITIZE=1 all build-tests
+	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)$(MAKE) --no-print-directory check-unit check-fuzz check-bpf check-conformance
+	$(Q)$(MAKE) --no-print-directory check-unit SANITIZE=1
+	$(Q)$(MAKE) --no-print-directory check-netns
+	$(Q)$(MAKE) --no-print-directory check-netns SANITIZE=1
+
+build-tests: $(UNIT) $(BPFTEST) $(FUZZ:%=$(OUT)/fuzz/%-replay)
+
+check-unit: $(UNIT) ## cmocka tests of the pure parts
+	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+
+check-bpf: all $(BPFTEST) ## packets through the programs with BPF_PROG_TEST_RUN (root)
+	$(Q)set -e; for t in $(BPFTEST); do echo "== $$t"; $$t; done
+
+check-netns: all ## the whole daemon in network namespaces (root)
+	$(Q)MCASTD_OUT=$(abspath $(OUT)) $(PYTEST) -q -p no:cacheprovider -n 4 tests/netns
+
+check-conformance: ## every requirement of docs/CONFORMANCE.md has the test it names
+	$(Q)tools/conformance docs/CONFORMANCE.md
+
+check-fuzz: $(FUZZ:%=$(OUT)/fuzz/%-replay) ## replay the fuzz corpora
+	$(Q)set -e; for f in $(FUZZ); do $(OUT)/fuzz/$$f-replay tests/fuzz/corpus/$$f; done
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZ:%=out/fuzz/%) ## libFuzzer, FUZZ_SECONDS each
+	$(Q)set -e; for f in $(FUZZ); do mkdir -p out/fuzz/new-$$f; \
+		out/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
+			-artifact_prefix=out/fuzz/ out/fuzz/new-$$f tests/fuzz/corpus/$$f; done
+
+# Fuzz targets define LLVMFuzzerTestOneInput(); tests/fuzz/replay.c gives them a plain main.
+$(OUT)/fuzz/%-replay: $(OUT)/obj/tests/fuzz/%.o $(OUT)/obj/tests/fuzz/replay.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+out/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_SRC) $(wildcard userspace/*/*.h) | $(BPF_SKEL)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu11 -g -O1 \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(CORE_SRC) $(wildcard tests/support/*.c) $(SYS_SRC) $(DAEMON_LIBS)
+
+bench: deps ## measure; see docs/BENCHMARKS.md
+	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)tools/bench/run
+
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, layers
+	$(Q)tools/lint
+
+# --- install -----------------------------------------------------------------------------------
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 out/mcastd $(DESTDIR)$(PREFIX)/sbin/mcastd
+	install -D -m 755 out/mcastctl $(DESTDIR)$(PREFIX)/sbin/mcastctl
+	install -D -m 644 out/bpf/mcast.bpf.o $(DESTDIR)$(PREFIX)/lib/mcastd/mcast.bpf.o
+	test -e $(DESTDIR)$(SYSCONFDIR)/mcastd.conf || \
+		install -D -m 644 deploy/mcastd.conf $(DESTDIR)$(SYSCONFDIR)/mcastd.conf
+
+uninstall: ## remove what install put there; the configuration stays
+	rm -f $(DESTDIR)$(PREFIX)/sbin/mcastd $(DESTDIR)$(PREFIX)/sbin/mcastctl
+	rm -rf $(DESTDIR)$(PREFIX)/lib/mcastd
+
+clean: ## remove out/
+	rm -rf out
+
+.PHONY: all help deps demo check build-tests check-unit check-bpf check-netns check-conformance \
+	check-fuzz fuzz bench lint install uninstall clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+-include $(shell find out -name '*.d' 2>/dev/null)

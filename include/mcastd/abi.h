@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the XDP programs and the daemon share: map names, keys, values, counters and their version.
+ *
+ * Addresses are byte arrays, so that `bpftool map dump` prints 239.1.1.1 as [239,1,1,1]. Everything
+ * else is in host byte order. A port is known by its slot, a small number that the daemon gives it
+ * for as long as it takes part; slot 0 means "not a port", route 0 means "no route".
+ *
+ * How the maps hang together, in the order in which the ingress program visits them:
+ *
+ *   mcastd_slots[ifindex] -> slot          mcastd_ports[slot]: MAC, side, TTL threshold, flags
+ *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
+ *   mcastd_routes[index].out[side] -> an out word: nobody, one port, or a port set
+ *   mcastd_tx[slot] (one port)             mcastd_sets[id] -> devmap hash {slot -> device} (a set)
+ *
+ * A membership change of a live route is one aligned 8-byte store to mcastd_routes[index].out.
+ * A port set is never changed while a route refers to it.
+ */
+#ifndef MCASTD_ABI_H
+#define MCASTD_ABI_H
+
+#include <linux/types.h>
+
+/*
+ * Also the max_entries of the map mcastd_abi: a loader that finds maps pinned by another version
+ * refuses them, and the daemon can read the version of maps that it did not create.
+ */
+#define MCASTD_ABI_VERSION 1
+
+#define MCASTD_PIN_DIR "/sys/fs/bpf/mcastd"
+
+/* Defaults; the daemon may load the maps larger and takes over pinned maps of any size. */
+#define MCASTD_MAX_IFINDEX 65536 /* entries of mcastd_slots */
+#define MCASTD_MAX_PORTS 512	 /* slots, slot 0 is not used */
+#define MCASTD_MAX_QUEUES 64	 /* receive queues of one port */
+#define MCASTD_MAX_ROUTES 16384	 /* route indexes, index 0 is not used */
+#define MCASTD_MAX_SETS 4096	 /* port sets, set 0 is not used */
+#define MCASTD_MAX_UNWANTED 4096 /* flows without a route that are remembered */
+
+/* Index of mcastd_xsks: the AF_XDP socket of one queue of one port. */
+#define MCASTD_XSK_INDEX(slot, queue) ((slot)*MCASTD_MAX_QUEUES + (queue))
+
+/* Which side of the router a frame arrives on; the index of mcastd_route.out. */
+enum mcastd_side {
+	MCASTD_SIDE_UPSTREAM = 0,
+	MCASTD_SIDE_DOWNSTREAM = 1,
+	MCASTD_SIDES = 2,
+};
+
+/*
+ * An out word says where a frame goes: MCASTD_OUT_NONE, MCASTD_OUT_PORT | slot, or the id of a
+ * port set. It is always written whole.
+ */
+#define MCASTD_OUT_NONE 0u
+#define MCASTD_OUT_PORT 0x80000000u
+#define MCASTD_OUT_VALUE 0x7fffffffu /* mask: the slot or the set id */
+
+enum mcastd_port_flag {
+	MCASTD_PORT_DROP_UNKNOWN = 1 << 0, /* unknown-multicast = drop */
+	MCASTD_PORT_CHECK_ORIGIN = 1 << 1, /* look the source address up in mcastd_origins */
+	MCASTD_PORT_BOUNDARY = 1 << 2,	   /* look the group up in mcastd_boundaries */
+};
+
+/* Value of mcastd_ports. */
+struct mcastd_port {
+	__u32 ifindex; /* 0: the slot is free */
+	__u8 mac[6];
+	__u8 side; /* enum mcastd_side */
+	__u8 ttl_threshold;
+	__u32 flags;	   /* enum mcastd_port_flag */
+	__u32 default_out; /* out word for data that no route matches, e.g. towards the upstream */
+	__u32 mtu;	   /* bytes of IP packet that fit */
+	__u32 reserved[2];
+};
+
+/* Key of mcastd_groups; its value is a route index (__u32), never replaced, only added or removed.
+ */
+struct mcastd_group_key {
+	__u8 group[4];
+};
+
+/* Key of mcastd_sources; laid out as the two addresses stand in the IPv4 header. */
+struct mcastd_source_key {
+	__u8 source[4];
+	__u8 group[4];
+};
+
+enum mcastd_route_flag {
+	MCASTD_ROUTE_HAS_SOURCES = 1 << 0, /* a (*,G) route: look (S,G) up first */
+};
+
+/* Value of mcastd_routes. */
+struct mcastd_route {
+	__u32 out[MCASTD_SIDES]; /* by the side of arrival; stored as one 64-bit word */
+	__u32 flags;		 /* enum mcastd_route_flag */
+	__u8 source[4];		 /* 0.0.0.0: any source */
+	__u8 group[4];
+	__u32 reserved[3];
+} __attribute__((aligned(8)));
+
+/* Value of mcastd_route_stats, per CPU. */
+struct mcastd_route_stats {
+	__u64 packets;
+	__u64 bytes;	    /* of IP packets */
+	__u64 last_seen_ns; /* CLOCK_MONOTONIC */
+	__u32 last_slot;    /* where the last packet arrived */
+	__u8 last_source[4];
+};
+
+/* What became of a frame; each multicast or IGMP frame that reaches a port moves exactly one. */
+enum mcastd_verdict {
+	MCASTD_FORWARDED,	  /* sent to an out word */
+	MCASTD_IGMP_PUNTED,	  /* IGMP, to the daemon */
+	MCASTD_IGMP_PASSED,	  /* IGMP, no daemon there: to the stack */
+	MCASTD_LINK_LOCAL_GROUP,  /* 224.0.0.0/24, to the stack */
+	MCASTD_NO_ROUTE,	  /* nobody asked: PASS, or DROP by the port's flag */
+	MCASTD_NO_MEMBER,	  /* a route, but it leads nowhere from here: as above */
+	MCASTD_TTL_EXPIRED,	  /* TTL 0 or 1: to the stack, for members on the router itself */
+	MCASTD_WRONG_PORT,	  /* the source does not live behind this port: dropped */
+	MCASTD_BOUNDARY,	  /* the group does not cross this port: dropped */
+	MCASTD_MARTIAN_SOURCE,	  /* 0/8, 127/8, 224/3: dropped */
+	MCASTD_LINK_LOCAL_SOURCE, /* 169.254/16: to the stack */
+	MCASTD_BAD_HEADER,	  /* version, IHL or a length that cannot be: dropped */
+	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
+	MCASTD_UNICAST_FRAME,	  /* multicast IPv4 in a unicast frame: to the stack */
+	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there: dropped */
+	MCASTD_VERDICTS,
+};
+
+/* Value of mcastd_port_stats, per CPU. */
+struct mcastd_port_stats {
+	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
+	__u64 in_bytes;			/* of the forwarded IP packets */
+	__u64 out_packets;		/* frames handed to this port's driver */
+	__u64 out_bytes;		/* their bytes, link header included */
+	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
+	__u64 out_too_big;		/* not sent: larger than the port's MTU */
+};
+
+/* Key of mcastd_unwanted: data that arrived and found no route, for `mcastctl` to explain. */
+struct mcastd_unwanted_key {
+	__u8 source[4];
+	__u8 group[4];
+	__u32 slot;
+};
+
+struct mcastd_unwanted {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_seen_ns;
+};
+
+/* Value of a devmap: what the kernel calls struct bpf_devmap_val. */
+struct mcastd_dev {
+	__u32 ifindex;
+	__u32 prog_fd; /* reads back as the program's id */
+};
+
+_Static_assert(sizeof(struct mcastd_port) == 32, "a port is 32 bytes");
+_Static_assert(sizeof(struct mcastd_route) == 32, "a route is 32 bytes");
+_Static_assert(sizeof(struct mcastd_route_stats) == 32, "route counters are 32 bytes");
+_Static_assert(sizeof(struct mcastd_unwanted_key) == 12, "no padding in a key");
+_Static_assert(sizeof(struct mcastd_dev) == 8, "as struct bpf_devmap_val");
+
+#endif

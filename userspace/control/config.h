@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* mcastd.conf(5): read by libconfuse, checked as a whole, handed on as plain data. */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include "dataplane/dataplane.h"
+#include "membership/engine.h"
+
+/* What one interface section (or pattern) says, defaults filled in. */
+struct config_interface {
+	char *name; /* an interface name or an fnmatch(3) pattern */
+	unsigned int line;
+	const char *file;
+	struct port_config port; /* the engine's part, arrays owned by the config */
+	enum dataplane_mode xdp_mode;
+	uint8_t ttl_threshold;
+	bool drop_unknown;
+	bool forward_as_non_querier;
+	struct prefix *altnet;
+	size_t n_altnet;
+};
+
+struct config {
+	struct config_interface *interfaces;
+	size_t n_interfaces;
+	bool keep_on_exit; /* on-exit = keep */
+};
+
+/* Called once for each thing wrong with the file, with "FILE:LINE: what is wrong". */
+typedef void (*config_error_fn)(void *arg, const char *message);
+
+/*
+ * Reads and checks a configuration file. Returns the configuration, to be freed with config_free(),
+ * or NULL after at least one error was told.
+ */
+struct config *config_read(const char *path, config_error_fn error, void *arg);
+void config_free(struct config *config);
+/* The section for an interface: its own name before patterns, patterns in file order; or NULL. */
+const struct config_interface *config_find(const struct config *config, const char *ifname);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The XDP programs and their maps: load or take over, attach, keep ports, routes and port sets,
+ * read counters. The only part of the daemon that knows BPF.
+ *
+ * Life of the maps: dataplane_open() takes over what is pinned in the bpffs directory if its ABI
+ * version is ours, else creates and pins it. A port whose interface already runs a program that
+ * uses these maps (xdp-loader put it there) is used as it is and left as it is.
+ */
+#ifndef DATAPLANE_DATAPLANE_H
+#define DATAPLANE_DATAPLANE_H
+
+#include <net/if.h>
+
+#include "forward/forward.h"
+#include "mcastd/abi.h"
+
+struct dataplane;
+
+struct dataplane_options {
+	const char *bpffs_dir; /* MCASTD_PIN_DIR */
+	uint32_t max_routes;   /* 0: MCASTD_MAX_ROUTES; maps that are taken over keep their size */
+};
+
+enum dataplane_mode {
+	DATAPLANE_MODE_AUTO,
+	DATAPLANE_MODE_NATIVE,
+	DATAPLANE_MODE_GENERIC,
+};
+
+struct dataplane_port {
+	char name[IF_NAMESIZE];
+	unsigned int ifindex;
+	uint8_t mac[6];
+	enum mcastd_side side;
+	uint8_t ttl_threshold;
+	uint32_t mtu;
+	bool drop_unknown;
+	uint32_t vlan; /* 0: untagged */
+};
+
+/* Room for one message of what went wrong and what to do about it. */
+#define DATAPLANE_ERROR_MAX 256
+struct dataplane_error {
+	char text[DATAPLANE_ERROR_MAX];
+};
+
+/*
+ * All of these return 0 or -errno and on failure fill *error. -EPERM: not root;
+ * -EPROTONOSUPPORT: pinned maps of another ABI version; -EOPNOTSUPP: the kernel lacks something.
+ * A failed call leaves nothing half done behind.
+ */
+int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
+		   struct dataplane_error *error);
+/*
+ * keep: leave programs, maps and pins as they are, forwarding goes on. Otherwise empties the maps,
+ * detaches what it attached and unpins what it pinned; programs that were there before stay, and
+ * pass everything.
+ */
+void dataplane_close(struct dataplane *dataplane, bool keep);
+
+/*
+ * Can this interface transmit frames that XDP redirects natively? 1, 0, or -errno where the kernel
+ * cannot tell (before 6.3). veth answers 0 until its peer has XDP or GRO on.
+ */
+int dataplane_can_transmit(unsigned int ifindex);
+
+/*
+ * Attaches the ingress program to an interface (mode AUTO: native, else generic) without making it
+ * a port yet: frames pass. *got says how it is attached. If a program of ours is there already in
+ * an acceptable mode it is kept.
+ */
+int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
+		     enum dataplane_mode *got, struct dataplane_error *error);
+int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
+
+/* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
+int dataplane_port_set(struct dataplane *dataplane, unsigned int slot,
+		       const struct dataplane_port *port, struct dataplane_error *error);
+/* The slot is free again: taken out of every set first. */
+int dataplane_port_del(struct dataplane *dataplane, unsigned int slot);
+/* Where data goes that arrives on this port and finds no route; slots may be empty. */
+int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
+			   const struct forward_ports *ports);
+/* The map that takes the AF_XDP sockets; index with MCASTD_XSK_INDEX(). */
+int dataplane_xsks_fd(const struct dataplane *dataplane);
+
+/* Routes: the ops of forward.h. -ENOSPC: a map is full. ctx is the struct dataplane. */
+extern const struct forward_ops dataplane_forward_ops;
+
+/* Counters, summed over CPUs. Return 0 or -errno (-ENOENT: no such route). */
+int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,
+			  const struct addr *source, struct mcastd_route_stats *stats);
+int dataplane_port_stats(struct dataplane *dataplane, unsigned int slot,
+			 struct mcastd_port_stats *stats);
+typedef bool (*dataplane_unwanted_fn)(const struct mcastd_unwanted_key *key,
+				      const struct mcastd_unwanted *value, void *arg);
+int dataplane_each_unwanted(struct dataplane *dataplane, dataplane_unwanted_fn fn, void *arg);
+
+/* Names of the verdicts for counters and messages: "forwarded", "ttl-expired", ... */
+const char *dataplane_verdict_name(enum mcastd_verdict verdict);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event loop: file descriptors, signals and one deadline. It is the only reader of the clock;
+ * `now` is read once per wake-up, so that everything done in one round happens at one time.
+ */
+#ifndef PLATFORM_LOOP_H
+#define PLATFORM_LOOP_H
+
+#include <stdint.h>
+#include <signal.h>
+
+#define LOOP_NEVER UINT64_MAX
+
+struct loop;
+struct loop_fd;
+
+typedef void (*loop_fd_fn)(void *arg, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
+typedef void (*loop_signal_fn)(void *arg, int signal);
+/* Called at or after the deadline; returns the next one (ms of loop_now()) or LOOP_NEVER. */
+typedef uint64_t (*loop_deadline_fn)(void *arg, uint64_t now);
+
+struct loop *loop_new(void);
+void loop_free(struct loop *loop);
+
+/* Returns NULL on failure, errno set. The caller keeps the descriptor and closes it after removal.
+ */
+struct loop_fd *loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *arg);
+int loop_change_fd(struct loop_fd *entry, uint32_t events);
+/* Safe inside any callback, also the entry's own. */
+void loop_remove_fd(struct loop_fd *entry);
+
+/* Blocks these signals for the process and delivers them here. Returns 0 or -errno. */
+int loop_catch_signals(struct loop *loop, const sigset_t *signals, loop_signal_fn fn, void *arg);
+
+/*
+ * A named deadline; fn is asked after every round for when it wants to be called next by way of
+ * its return value, and loop_deadline_set() moves it in between. Returns an id or -errno.
+ */
+int loop_add_deadline(struct loop *loop, uint64_t at, loop_deadline_fn fn, void *arg);
+void loop_deadline_set(struct loop *loop, int id, uint64_t at);
+void loop_remove_deadline(struct loop *loop, int id);
+
+/* CLOCK_MONOTONIC in ms, read at the start of this round. */
+uint64_t loop_now(const struct loop *loop);
+/* Runs until loop_stop(). Returns 0 or -errno. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the kernel says of network interfaces, by rtnetlink (libmnl): a picture of all links and
+ * their IPv4 addresses that is kept up to date, and a callback for each change.
+ */
+#ifndef PLATFORM_NETLINK_H
+#define PLATFORM_NETLINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct netlink;
+
+struct netlink_address {
+	uint8_t v4[4];
+	uint8_t prefix_len;
+	bool secondary;
+};
+
+struct netlink_link {
+	unsigned int ifindex;
+	char name[IF_NAMESIZE];
+	uint8_t mac[6];
+	uint32_t mtu;
+	bool up;      /* administratively */
+	bool running; /* carrier: IFF_LOWER_UP */
+	bool is_ethernet;
+	unsigned int master; /* ifindex of a bridge or bond it belongs to, 0 */
+	const struct netlink_address *addresses;
+	size_t n_addresses;
+};
+
+enum netlink_change {
+	NETLINK_LINK, /* new, or anything about it changed, addresses included */
+	NETLINK_GONE, /* deleted, renamed away or moved to another namespace; link->name is the old
+		       */
+	NETLINK_OVERRUN, /* messages were lost and everything was read again; link is NULL */
+};
+typedef void (*netlink_fn)(void *arg, enum netlink_change change, const struct netlink_link *link);
+
+/* Opens the sockets and reads all links and addresses. fn is called from netlink_read() only. */
+int netlink_open(struct netlink **netlink, netlink_fn fn, void *arg);
+void netlink_close(struct netlink *netlink);
+int netlink_fd(const struct netlink *netlink);
+/* Reads what has come, updates the picture, calls fn. Returns 0 or -errno. */
+int netlink_read(struct netlink *netlink);
+const struct netlink_link *netlink_find(const struct netlink *netlink, const char *name);
+const struct netlink_link *netlink_find_index(const struct netlink *netlink, unsigned int ifindex);
+typedef bool (*netlink_each_fn)(void *arg, const struct netlink_link *link);
+void netlink_each(const struct netlink *netlink, netlink_each_fn fn, void *arg);
+
+/*
+ * Makes the interface receive all multicast (IFF_ALLMULTI): holds a packet socket membership that
+ * the kernel undoes when it is closed, even after a crash. Returns a descriptor or -errno.
+ */
+int netlink_all_multicast(unsigned int ifindex);
+
+#endif
