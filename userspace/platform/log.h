@@ -4,6 +4,7 @@
 #define PLATFORM_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LEVEL_NONE,
@@ -14,10 +15,14 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* every message */
 };
 
+/* Sends lines of this level and above to standard error, or to syslog as "mcastd". */
 void log_open(enum log_level level, bool to_syslog);
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
 /* Returns 0 or -EINVAL. */
 int log_level_parse(const char *text, enum log_level *level);
+const char *log_level_name(enum log_level level);
+/* Writes one line; control characters become spaces, more than 1023 bytes are cut. */
 void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
@@ -26,13 +31,15 @@ void log_at(enum log_level level, const char *format, ...) __attribute__((format
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* For whatever a packet can trigger: a few lines at once, then one a second on average. */
+/* For whatever a packet can trigger: a few lines at once, then one a second on average. Zeroes. */
 struct log_limit {
-	unsigned long long next_ms;
-	unsigned int tokens;
+	uint64_t full_at_ms;
 	unsigned int suppressed;
 };
-/* True: write the line now; *suppressed is how many were left out since the last one. */
-bool log_limit_pass(struct log_limit *limit, unsigned int *suppressed);
+/*
+ * now_ms: the caller's clock, loop_now(). True: write the line now; *suppressed is how many were
+ * left out since the last one.
+ */
+bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned int *suppressed);
 
 #endif

@@ -19,7 +19,9 @@ typedef void (*loop_signal_fn)(void *arg, int signal);
 /* Called at or after the deadline; returns the next one (ms of loop_now()) or LOOP_NEVER. */
 typedef uint64_t (*loop_deadline_fn)(void *arg, uint64_t now);
 
+/* Returns NULL on failure, errno set. */
 struct loop *loop_new(void);
+/* Closes its own descriptors; signals stay blocked. Entries must have been removed before. */
 void loop_free(struct loop *loop);
 
 /* Returns NULL on failure, errno set. The caller keeps the descriptor and closes it after removal.
@@ -29,12 +31,16 @@ int loop_change_fd(struct loop_fd *entry, uint32_t events);
 /* Safe inside any callback, also the entry's own. */
 void loop_remove_fd(struct loop_fd *entry);
 
-/* Blocks these signals for the process and delivers them here. Returns 0 or -errno. */
+/*
+ * Blocks these signals for the process and delivers them here; a second call replaces the first.
+ * Returns 0 or -errno.
+ */
 int loop_catch_signals(struct loop *loop, const sigset_t *signals, loop_signal_fn fn, void *arg);
 
 /*
- * A named deadline; fn is asked after every round for when it wants to be called next by way of
- * its return value, and loop_deadline_set() moves it in between. Returns an id or -errno.
+ * Calls fn once at or after `at`; its return value is when to call it again, at most once a round,
+ * and loop_deadline_set() moves it at any time (inside fn the earlier of both holds). Returns an
+ * id or -errno.
  */
 int loop_add_deadline(struct loop *loop, uint64_t at, loop_deadline_fn fn, void *arg);
 void loop_deadline_set(struct loop *loop, int id, uint64_t at);

@@ -27,20 +27,26 @@ struct netlink_link {
 	bool up;      /* administratively */
 	bool running; /* carrier: IFF_LOWER_UP */
 	bool is_ethernet;
-	unsigned int master; /* ifindex of a bridge or bond it belongs to, 0 */
+	unsigned int master;  /* ifindex of a bridge or bond it belongs to, 0 */
+	uint32_t xdp_prog_id; /* 0: no program; not told when one comes or goes by a bpf_link */
 	const struct netlink_address *addresses;
 	size_t n_addresses;
 };
 
 enum netlink_change {
-	NETLINK_LINK, /* new, or anything about it changed, addresses included */
-	NETLINK_GONE, /* deleted, renamed away or moved to another namespace; link->name is the old
-		       */
-	NETLINK_OVERRUN, /* messages were lost and everything was read again; link is NULL */
+	/* New, or anything about it changed, addresses included. */
+	NETLINK_LINK,
+	/* Deleted, renamed away or moved to another namespace; link->name is the old name. */
+	NETLINK_GONE,
+	/* Messages were lost and everything was read again: look at all links. link is NULL. */
+	NETLINK_OVERRUN,
 };
 typedef void (*netlink_fn)(void *arg, enum netlink_change change, const struct netlink_link *link);
 
-/* Opens the sockets and reads all links and addresses. fn is called from netlink_read() only. */
+/*
+ * Opens the sockets, in the network namespace of the caller, and reads all links and addresses. fn
+ * is called from netlink_read() only and must not close it. Returns 0 or -errno.
+ */
 int netlink_open(struct netlink **netlink, netlink_fn fn, void *arg);
 void netlink_close(struct netlink *netlink);
 int netlink_fd(const struct netlink *netlink);
@@ -48,6 +54,7 @@ int netlink_fd(const struct netlink *netlink);
 int netlink_read(struct netlink *netlink);
 const struct netlink_link *netlink_find(const struct netlink *netlink, const char *name);
 const struct netlink_link *netlink_find_index(const struct netlink *netlink, unsigned int ifindex);
+/* Returns true to go on. */
 typedef bool (*netlink_each_fn)(void *arg, const struct netlink_link *link);
 void netlink_each(const struct netlink *netlink, netlink_each_fn fn, void *arg);
 

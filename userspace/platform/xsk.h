@@ -17,11 +17,15 @@ typedef void (*xsk_frame_fn)(void *arg, const uint8_t *frame, size_t len);
 int xsk_open(struct xsk **xsk, const char *ifname, unsigned int queue, int xsks_fd, uint32_t index);
 /* Takes it out of the map first. */
 void xsk_close(struct xsk *xsk);
+/* Readable when frames wait. When its interface is deleted it falls silent: close it then. */
 int xsk_fd(const struct xsk *xsk);
 /* Hands each received frame (at most `budget`) to fn, then gives the buffers back. Returns how
  * many. */
 unsigned int xsk_receive(struct xsk *xsk, unsigned int budget, xsk_frame_fn fn, void *arg);
-/* Copies the frame into the transmit ring and kicks it. Returns 0, -ENOBUFS (ring full) or -errno.
+/*
+ * Copies the frame into the transmit ring and sends it, on the transmit queue of the same number:
+ * use queue 0, which every interface has. Returns 0, -ENOBUFS (ring full), -EMSGSIZE, -ENETDOWN or
+ * -errno.
  */
 int xsk_send(struct xsk *xsk, const uint8_t *frame, size_t len);
 
