@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Frames seen on an interface, and waiting for conditions instead of sleeping."""
+
+import select
+import socket
+import struct
+import time
+
+from . import packet
+
+ETH_P_ALL = 3
+PACKET_OUTGOING = 4
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+RECEIVE_BUFFER = 16 << 20
+
+
+def wait_for(predicate, timeout=5.0, what="", interval=0.02):
+    """Calls predicate until it answers something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() >= end:
+            raise AssertionError(f"not within {timeout} s: {what or predicate.__doc__ or '?'}")
+        time.sleep(interval)
+
+
+class Frame:
+    """A captured frame: bytes, the kernel's time stamp in seconds, and which way it went."""
+
+    def __init__(self, data, when, outgoing):
+        self.data = data
+        self.time = when
+        self.outgoing = outgoing
+
+    def scapy(self):
+        """Decoded by scapy, for assertions that want another's opinion."""
+        # pylint: disable=import-outside-toplevel,unused-import
+        from scapy.layers.l2 import Ether
+        import scapy.layers.inet
+        import scapy.contrib.igmp
+        import scapy.contrib.igmpv3
+        return Ether(self.data)
+
+    def __repr__(self):
+        return f"<{'out' if self.outgoing else 'in'} {self.time:.6f} {self.data.hex()}>"
+
+
+class Capture:
+    """What passes one interface from now on."""
+
+    def __init__(self, space, ifname):
+        self.name = f"{ifname} of {space.name}"
+        self.frames = []
+        with space.entered():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            self.socket.bind((ifname, ETH_P_ALL))
+        self.socket.setblocking(False)
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, frame):
+        """Puts a frame on the wire as it is."""
+        self.socket.send(frame)
+
+    def poll(self):
+        """Reads what has come; returns all frames so far."""
+        while True:
+            try:
+                data, ancillary, _flags, address = self.socket.recvmsg(65536, 64)
+            except BlockingIOError:
+                return self.frames
+            when = next((struct.unpack("qq", value) for level, kind, value in ancillary
+                         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)), (0, 0))
+            self.frames.append(Frame(data, when[0] + when[1] / 1e9,
+                                     address[2] == PACKET_OUTGOING))
+
+    def clear(self):
+        self.poll()
+        self.frames.clear()
+
+    def arrived(self, predicate=lambda data: True):
+        """The frames that came in and whose bytes satisfy the predicate."""
+        return [f for f in self.poll() if not f.outgoing and predicate(f.data)]
+
+    def wait(self, predicate, count=1, timeout=5.0, what=""):
+        """Waits until `count` such frames have arrived; returns all of them."""
+        end = time.monotonic() + timeout
+        while True:
+            found = self.arrived(predicate)
+            if len(found) >= count:
+                return found
+            left = end - time.monotonic()
+            if left <= 0:
+                raise AssertionError(
+                    f"{self.name}: {len(found)} of {count} frames within {timeout} s ({what}); "
+                    f"arrived: {self.summary()}")
+            select.select([self.socket], [], [], left)
+
+    def messages(self, predicate=lambda message: True):
+        """The IGMP messages that came in, decoded, each with the time of its frame."""
+        found = []
+        for frame in self.arrived(packet.is_igmp):
+            message = packet.Message(frame.data)
+            message.time = frame.time
+            if predicate(message):
+                found.append(message)
+        return found
+
+    def wait_message(self, predicate, count=1, timeout=5.0, what=""):
+        """Waits for IGMP messages; returns the list of all that satisfy the predicate."""
+        self.wait(lambda data: packet.is_igmp(data) and predicate(packet.Message(data)), count,
+                  timeout, what)
+        return self.messages(predicate)
+
+    def summary(self):
+        """The last frames that arrived, short."""
+        def line(frame):
+            data = frame.data
+            if packet.is_igmp(data):
+                return repr(packet.Message(data))
+            if packet.is_ipv4(data):
+                return (f"{packet.ip_source(data)} > {packet.ip_destination(data)} "
+                        f"proto {data[23]} ttl {data[22]} len {len(data)}")
+            return data[:24].hex()
+
+        return "; ".join(line(f) for f in self.poll()[-12:] if not f.outgoing) or "nothing"
