@@ -284,11 +284,9 @@ ssize_t igmp_build(const struct message *message, uint8_t *data, size_t size)
 
 int igmp_destination(const struct message *message, struct addr *destination)
 {
-	static const struct addr none;
-
 	switch (message->type) {
 	case MESSAGE_QUERY:
-		*destination = addr_equal(&message->query.group, &none)
+		*destination = addr_is_unspecified(&message->query.group)
 				       ? addr_from_v4_host(0xe0000001)
 				       : message->query.group;
 		return 0;
