@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Routes from memberships.
+ *
+ * A group has a (*,G) route to the ports whose filter mode is EXCLUDE, and a (S,G) route for each
+ * source that goes to other ports than that. Whenever there is a (S,G) route there is a (*,G) route
+ * too, so that the data plane need look no further than the group for all other sources. It is
+ * added first and removed last.
+ *
+ * What is wanted is computed anew from the engine for one group at a time, and walked side by side
+ * with what was applied before; both are in the order of the source addresses.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "forward/forward.h"
+
+#define WORDS (ENGINE_MAX_PORTS / 64)
+
+struct port_map {
+	uint64_t w[WORDS];
+};
+
+struct route {
+	struct route *next; /* of its group, by source; (*,G) is the first */
+	struct group *group;
+	struct addr source;
+	struct port_map out[FORWARD_SIDES];
+	bool applied; /* the data plane has it, with these ports */
+	bool gone;    /* no longer wanted, and could not be removed yet */
+};
+
+struct group {
+	struct group *next; /* of its hash bucket */
+	struct addr addr;
+	struct route *routes;
+	uint32_t round; /* of forward_update_all() */
+};
+
+/* One source that a port names. */
+struct named {
+	struct addr source;
+	uint16_t port;
+	bool forwarding;
+};
+
+struct forward {
+	const struct engine *engine;
+	const struct forward_ops *ops;
+	void *ctx;
+	struct forward_port ports[ENGINE_MAX_PORTS];
+	unsigned int end_port; /* above the highest port */
+	struct group **buckets;
+	size_t n_buckets, n_groups; /* n_buckets is a power of two */
+	uint32_t round;
+	size_t n_open; /* routes that are not applied */
+	bool stale;    /* memory ran out: something was not computed */
+
+	/* Scratch of one forward_update_group(). */
+	struct port_map star; /* ports in EXCLUDE mode */
+	struct port_map upstream;
+	struct named *named;
+	size_t n_named, max_named;
+	uint16_t port; /* whose sources are being collected */
+	bool failed;   /* memory ran out: the lists are not complete */
+};
+
+static const struct addr any_source;
+
+static void port_map_set(struct port_map *map, unsigned int port)
+{
+	map->w[port / 64] |= 1ull << (port % 64);
+}
+
+static void port_map_clear(struct port_map *map, unsigned int port)
+{
+	map->w[port / 64] &= ~(1ull << (port % 64));
+}
+
+static bool port_map_equal(const struct port_map *a, const struct port_map *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static struct port_map port_map_union(const struct port_map *a, const struct port_map *b)
+{
+	struct port_map out;
+
+	for (size_t i = 0; i < WORDS; i++)
+		out.w[i] = a->w[i] | b->w[i];
+	return out;
+}
+
+/* slots: room for ENGINE_MAX_PORTS. Returns how many. */
+static uint32_t port_map_list(const struct port_map *map, uint16_t *slots)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < WORDS; i++)
+		for (uint64_t w = map->w[i]; w; w &= w - 1)
+			slots[n++] = (uint16_t)(i * 64 + (unsigned int)__builtin_ctzll(w));
+	return n;
+}
+
+/* --- routes and the data plane --- */
+
+/* Fills *view; the slot lists are kept in `slots`. */
+static void route_view(const struct route *route, struct forward_route *view,
+		       uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS])
+{
+	view->group = route->group->addr;
+	view->source = route->source;
+	for (int side = 0; side < FORWARD_SIDES; side++) {
+		view->out[side].slots = slots[side];
+		view->out[side].n = port_map_list(&route->out[side], slots[side]);
+	}
+}
+
+/* Brings one route into the data plane, or out of it. Returns true when that is done. */
+static bool route_apply(struct forward *forward, struct route *route)
+{
+	uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS];
+	struct forward_route view;
+	bool was_open = !route->applied;
+	int err;
+
+	if (route->gone) {
+		err = forward->ops->route_del(forward->ctx, &route->group->addr, &route->source);
+	} else {
+		route_view(route, &view, slots);
+		err = forward->ops->route_set(forward->ctx, &view);
+	}
+	if (route->gone && err == -ENOENT) /* it never got there */
+		err = 0;
+	route->applied = err == 0;
+	if (was_open && route->applied)
+		forward->n_open--;
+	else if (!was_open && !route->applied)
+		forward->n_open++;
+	return route->applied;
+}
+
+static struct route *route_insert(struct forward *forward, struct group *group, struct route **at,
+				  const struct addr *source)
+{
+	struct route *route = calloc(1, sizeof(*route));
+
+	if (!route) {
+		forward->stale = true;
+		return NULL;
+	}
+	route->source = *source;
+	route->group = group;
+	route->next = *at;
+	*at = route;
+	forward->n_open++;
+	return route;
+}
+
+/* Wants the route to have these ports. New routes and changed ones are applied at once. */
+static void route_want(struct forward *forward, struct route *route, const struct port_map *down)
+{
+	struct port_map both = port_map_union(down, &forward->upstream);
+
+	if (route->applied && !route->gone &&
+	    port_map_equal(&route->out[FORWARD_FROM_UPSTREAM], down) &&
+	    port_map_equal(&route->out[FORWARD_FROM_DOWNSTREAM], &both))
+		return;
+	route->gone = false;
+	route->out[FORWARD_FROM_UPSTREAM] = *down;
+	route->out[FORWARD_FROM_DOWNSTREAM] = both;
+	route_apply(forward, route);
+}
+
+/* Wants the route gone; frees it when that has been done. */
+static void route_unwant(struct forward *forward, struct route **at)
+{
+	struct route *route = *at;
+
+	route->gone = true;
+	if (!route_apply(forward, route))
+		return;
+	*at = route->next;
+	free(route);
+}
+
+/* --- what is wanted --- */
+
+static bool boundary_holds(const struct forward_port *info, const struct addr *group)
+{
+	for (uint32_t i = 0; i < info->n_boundary; i++)
+		if (prefix_contains(&info->boundary[i], group))
+			return true;
+	return false;
+}
+
+static bool port_forwards(const struct forward *forward, unsigned int port,
+			  const struct addr *group)
+{
+	const struct forward_port *info = &forward->ports[port];
+	struct engine_port_view view;
+
+	if (!info->present || info->role != PORT_DOWNSTREAM || boundary_holds(info, group))
+		return false;
+	if (info->forward_as_non_querier)
+		return true;
+	/* RFC 4605 section 3: only the querier of a link forwards to it. */
+	return engine_port_view(forward->engine, port, &view) && view.is_querier;
+}
+
+static bool collect_source(const struct engine_source_view *view, void *arg)
+{
+	struct forward *forward = arg;
+	struct named *named;
+
+	if (forward->n_named == forward->max_named) {
+		size_t max = forward->max_named ? forward->max_named * 2 : 64;
+
+		named = realloc(forward->named, max * sizeof(*named));
+		if (!named) {
+			forward->failed = true;
+			return false;
+		}
+		forward->named = named;
+		forward->max_named = max;
+	}
+	named = &forward->named[forward->n_named++];
+	named->source = view->source;
+	named->port = forward->port;
+	named->forwarding = view->forwarding;
+	return true;
+}
+
+static bool collect_membership(const struct engine_membership_view *view, void *arg)
+{
+	struct forward *forward = arg;
+
+	if (!port_forwards(forward, view->port, &view->group))
+		return true;
+	if (view->mode == FILTER_EXCLUDE)
+		port_map_set(&forward->star, view->port);
+	forward->port = (uint16_t)view->port;
+	engine_each_source(view, collect_source, forward);
+	return !forward->failed;
+}
+
+/* What all ports together want of a group, into the scratch fields. */
+static void collect_group(struct forward *forward, const struct addr *group)
+{
+	memset(&forward->star, 0, sizeof(forward->star));
+	memset(&forward->upstream, 0, sizeof(forward->upstream));
+	forward->n_named = 0;
+	forward->failed = false;
+	for (unsigned int port = 1; port < forward->end_port; port++) {
+		const struct forward_port *info = &forward->ports[port];
+
+		if (info->present && info->role == PORT_UPSTREAM && !boundary_holds(info, group))
+			port_map_set(&forward->upstream, port);
+	}
+	engine_each_of_group(forward->engine, group, collect_membership, forward);
+}
+
+static bool port_map_empty(const struct port_map *map)
+{
+	static const struct port_map none;
+
+	return port_map_equal(map, &none);
+}
+
+static int named_cmp(const void *a, const void *b)
+{
+	return addr_cmp(&((const struct named *)a)->source, &((const struct named *)b)->source);
+}
+
+/*
+ * The ports that want one source: those in EXCLUDE mode and those that name it, less those that
+ * name it to block it. Returns the index behind its entries.
+ */
+static size_t named_ports(const struct forward *forward, size_t i, struct port_map *ports)
+{
+	const struct addr *source = &forward->named[i].source;
+
+	*ports = forward->star;
+	for (; i < forward->n_named && addr_equal(&forward->named[i].source, source); i++) {
+		if (forward->named[i].forwarding)
+			port_map_set(ports, forward->named[i].port);
+		else
+			port_map_clear(ports, forward->named[i].port);
+	}
+	return i;
+}
+
+/* --- groups --- */
+
+static struct group **group_slot(const struct forward *forward, const struct addr *group)
+{
+	uint64_t h = (group->q[0] ^ group->q[1]) * 0x9e3779b97f4a7c15ull;
+	struct group **at = &forward->buckets[(h >> 32) & (forward->n_buckets - 1)];
+
+	while (*at && !addr_equal(&(*at)->addr, group))
+		at = &(*at)->next;
+	return at;
+}
+
+/* Doubles the buckets; when there is no memory for it the chains grow instead. */
+static void groups_grow(struct forward *forward)
+{
+	struct group **old = forward->buckets;
+	size_t n_old = forward->n_buckets;
+	struct group **buckets = calloc(n_old * 2, sizeof(struct group *));
+
+	if (!buckets)
+		return;
+	forward->buckets = buckets;
+	forward->n_buckets = n_old * 2;
+	for (size_t i = 0; i < n_old; i++) {
+		for (struct group *group = old[i], *next; group; group = next) {
+			next = group->next;
+			group->next = NULL;
+			*group_slot(forward, &group->addr) = group;
+		}
+	}
+	free(old);
+}
+
+static struct group *group_get(struct forward *forward, const struct addr *addr)
+{
+	struct group **at = group_slot(forward, addr);
+	struct group *group = *at;
+
+	if (group)
+		return group;
+	group = calloc(1, sizeof(*group));
+	if (!group) {
+		forward->stale = true;
+		return NULL;
+	}
+	group->addr = *addr;
+	*at = group;
+	if (++forward->n_groups > forward->n_buckets)
+		groups_grow(forward);
+	return group;
+}
+
+static void group_drop_if_empty(struct forward *forward, const struct addr *addr)
+{
+	struct group **at = group_slot(forward, addr);
+	struct group *group = *at;
+
+	if (!group || group->routes)
+		return;
+	*at = group->next;
+	free(group);
+	forward->n_groups--;
+}
+
+/* Makes *at the route of this source, which belongs there; NULL when memory ran out. */
+static struct route *route_get(struct forward *forward, struct group *group, struct route **at,
+			       const struct addr *source)
+{
+	if (*at && addr_equal(&(*at)->source, source))
+		return *at;
+	return route_insert(forward, group, at, source);
+}
+
+/* Removes the routes of sources before this one, or all; returns where the first of the rest is. */
+static struct route **unwant_before(struct forward *forward, struct route **at,
+				    const struct addr *source)
+{
+	while (*at && (!source || addr_cmp(&(*at)->source, source) < 0)) {
+		struct route *route = *at;
+
+		route_unwant(forward, at);
+		if (*at == route) /* could not be removed yet */
+			at = &route->next;
+	}
+	return at;
+}
+
+/* Walks the named sources and the routes of the group, both in the order of the sources. */
+static void update_sources(struct forward *forward, struct group *group)
+{
+	struct route **at = &group->routes->next;
+	struct port_map ports;
+	struct route *route;
+
+	for (size_t i = 0; i < forward->n_named;) {
+		const struct addr *source = &forward->named[i].source;
+
+		i = named_ports(forward, i, &ports);
+		if (port_map_equal(&ports, &forward->star))
+			continue;
+		at = unwant_before(forward, at, source);
+		route = route_get(forward, group, at, source);
+		if (!route)
+			return;
+		route_want(forward, route, &ports);
+		at = &route->next;
+	}
+	unwant_before(forward, at, NULL);
+}
+
+/* Does some source go to other ports than the rest? */
+static bool any_source_differs(const struct forward *forward)
+{
+	struct port_map ports;
+
+	for (size_t i = 0; i < forward->n_named;) {
+		i = named_ports(forward, i, &ports);
+		if (!port_map_equal(&ports, &forward->star))
+			return true;
+	}
+	return false;
+}
+
+void forward_update_group(struct forward *forward, const struct addr *addr)
+{
+	struct group *group;
+	struct route *star;
+	bool wanted;
+
+	collect_group(forward, addr);
+	if (forward->failed) {
+		forward->stale = true;
+		return;
+	}
+	qsort(forward->named, forward->n_named, sizeof(*forward->named), named_cmp);
+	wanted = !port_map_empty(&forward->star) || any_source_differs(forward);
+	group = wanted ? group_get(forward, addr) : *group_slot(forward, addr);
+	if (!group)
+		return;
+	if (wanted) {
+		star = route_get(forward, group, &group->routes, &any_source);
+		if (star) {
+			route_want(forward, star, &forward->star);
+			update_sources(forward, group);
+		}
+	} else if (group->routes) {
+		unwant_before(forward, &group->routes->next, NULL);
+		if (!group->routes->next)
+			route_unwant(forward, &group->routes);
+	}
+	group_drop_if_empty(forward, addr);
+}
+
+static bool update_membership(const struct engine_membership_view *view, void *arg)
+{
+	struct forward *forward = arg;
+	struct group *group = *group_slot(forward, &view->group);
+
+	if (group && group->round == forward->round)
+		return true;
+	forward_update_group(forward, &view->group);
+	group = *group_slot(forward, &view->group);
+	if (group)
+		group->round = forward->round;
+	return true;
+}
+
+void forward_update_port(struct forward *forward, unsigned int port)
+{
+	forward->round++;
+	engine_each_membership(forward->engine, port, update_membership, forward);
+}
+
+void forward_update_all(struct forward *forward)
+{
+	forward->stale = false;
+	forward->round++;
+	for (size_t i = 0; i < forward->n_buckets; i++) {
+		for (struct group *group = forward->buckets[i], *next; group; group = next) {
+			struct addr addr = group->addr;
+
+			next = group->next;
+			group->round = forward->round;
+			forward_update_group(forward, &addr);
+		}
+	}
+	/* Groups that have no route yet. Every port: 0. */
+	engine_each_membership(forward->engine, 0, update_membership, forward);
+}
+
+size_t forward_retry(struct forward *forward)
+{
+	if (forward->n_open || forward->stale)
+		forward_update_all(forward);
+	return forward->n_open + forward->stale;
+}
+
+void forward_port_set(struct forward *forward, unsigned int port, const struct forward_port *info)
+{
+	forward->ports[port] = *info;
+	if (port >= forward->end_port)
+		forward->end_port = port + 1;
+}
+
+void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)
+{
+	uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS];
+	struct forward_route view;
+
+	for (size_t i = 0; i < forward->n_buckets; i++) {
+		for (const struct group *group = forward->buckets[i]; group; group = group->next) {
+			for (const struct route *r = group->routes; r; r = r->next) {
+				route_view(r, &view, slots);
+				if (!r->gone && !fn(&view, r->applied, arg))
+					return;
+			}
+		}
+	}
+}
+
+struct forward *forward_new(const struct engine *engine, const struct forward_ops *ops, void *ctx)
+{
+	struct forward *forward = calloc(1, sizeof(*forward));
+
+	if (!forward)
+		return NULL;
+	forward->engine = engine;
+	forward->ops = ops;
+	forward->ctx = ctx;
+	forward->n_buckets = 64;
+	forward->buckets = calloc(forward->n_buckets, sizeof(struct group *));
+	if (!forward->buckets) {
+		free(forward);
+		return NULL;
+	}
+	return forward;
+}
+
+void forward_free(struct forward *forward)
+{
+	if (!forward)
+		return;
+	for (size_t i = 0; i < forward->n_buckets; i++) {
+		for (struct group *group = forward->buckets[i], *next; group; group = next) {
+			next = group->next;
+			for (struct route *route = group->routes, *after; route; route = after) {
+				after = route->next;
+				free(route);
+			}
+			free(group);
+		}
+	}
+	free(forward->buckets);
+	free(forward->named);
+	free(forward);
+}

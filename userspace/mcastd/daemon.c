@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The life of the daemon: start, events until a signal ends it, reload, stop. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sysexits.h>
+
+#include "control/notify.h"
+#include "mcastd/daemon.h"
+
+/* How often failed ports and routes are tried again. */
+#define RETRY_MS 2000
+
+static void config_error(void *arg, const char *message)
+{
+	(void)arg;
+	log_error("%s", message);
+}
+
+/* --- deadlines --- */
+
+static uint64_t engine_due(void *arg, uint64_t now)
+{
+	struct daemon *daemon = arg;
+
+	engine_tick(daemon->engine, now, &daemon->actions);
+	daemon_perform(daemon);
+	return engine_next_deadline(daemon->engine);
+}
+
+static bool any_port_failed(const struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot] && daemon->ports[slot]->state == PORT_FAILED)
+			return true;
+	return false;
+}
+
+static uint64_t min_deadline(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The data plane's own upkeep, and what could not be done before. */
+static uint64_t maintain_due(void *arg, uint64_t now)
+{
+	struct daemon *daemon = arg;
+	uint64_t next = dataplane_maintain(daemon->dataplane, now);
+
+	if (any_port_failed(daemon)) {
+		ports_sync(daemon);
+		next = min_deadline(next, now + RETRY_MS);
+	}
+	if (forward_retry(daemon->forward))
+		next = min_deadline(next, now + RETRY_MS);
+	return next;
+}
+
+/* --- events --- */
+
+static void netlink_changed(void *arg, enum netlink_change change, const struct netlink_link *link)
+{
+	struct daemon *daemon = arg;
+
+	(void)change;
+	/* One sync for all that one reading brought, if any of it can concern a port. */
+	if (!link || port_find(daemon, link->name) || config_find(daemon->config, link->name))
+		daemon->links_changed = true;
+}
+
+static void netlink_due(void *arg, uint32_t events)
+{
+	struct daemon *daemon = arg;
+	int err;
+
+	(void)events;
+	err = netlink_read(daemon->netlink);
+	if (err)
+		log_error("netlink: %s", strerror(-err));
+	if (!daemon->links_changed)
+		return;
+	daemon->links_changed = false;
+	ports_sync(daemon);
+	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
+}
+
+static void on_signal(void *arg, int signal)
+{
+	struct daemon *daemon = arg;
+
+	if (signal == SIGHUP)
+		daemon_reload(daemon);
+	else
+		loop_stop(daemon->loop);
+}
+
+/* "2 of 3 ports up", and the first that is not. */
+static void notify_status(struct daemon *daemon, bool ready)
+{
+	unsigned int n = 0, up = 0;
+	const struct port *bad = NULL;
+	char status[512];
+
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = daemon->ports[slot];
+
+		if (!port)
+			continue;
+		n++;
+		if (port->state == PORT_UP)
+			up++;
+		else if (!bad)
+			bad = port;
+	}
+	if (bad)
+		snprintf(status, sizeof(status), "%u of %u ports up; %s: %s", up, n, bad->name,
+			 bad->note);
+	else
+		snprintf(status, sizeof(status), "%u of %u ports up", up, n);
+	notify_send("%sSTATUS=%s", ready ? "READY=1\n" : "", status);
+}
+
+int daemon_reload(struct daemon *daemon)
+{
+	struct config *config, *old = daemon->config;
+
+	notify_reloading();
+	config = config_read(daemon->options.config_path, config_error, NULL);
+	if (!config) {
+		log_error("%s: not applied, the configuration in force stays",
+			  daemon->options.config_path);
+		notify_status(daemon, true);
+		return -EINVAL;
+	}
+	daemon->config = config;
+	daemon->routes_stale = true;
+	ports_sync(daemon);
+	config_free(old);
+	log_notice("%s: applied", daemon->options.config_path);
+	notify_status(daemon, true);
+	return 0;
+}
+
+/* --- start and stop --- */
+
+/* The exit status for an error of the operating system. */
+static int exit_status(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return EX_NOPERM;
+	case -EADDRINUSE:
+		return EX_UNAVAILABLE;
+	default:
+		return EX_OSERR;
+	}
+}
+
+static int open_dataplane(struct daemon *daemon)
+{
+	struct dataplane_options options = { .bpffs_dir = daemon->options.bpffs_dir,
+					     .max_routes = daemon->config->max_routes };
+	struct dataplane_error error = { "" };
+	int err = dataplane_open(&daemon->dataplane, &options, &error);
+
+	if (err)
+		log_error("%s", error.text[0] ? error.text : strerror(-err));
+	return err;
+}
+
+static int open_server(struct daemon *daemon)
+{
+	const char *path = daemon->options.socket_path;
+	int err = server_open(&daemon->server, daemon->loop, path, daemon_request, daemon);
+
+	if (err == -EADDRINUSE)
+		log_error("%s: another mcastd answers there; stop it or choose another with -u",
+			  path);
+	else if (err)
+		log_error("%s: %s", path, strerror(-err));
+	return err;
+}
+
+static int open_netlink(struct daemon *daemon)
+{
+	int err = netlink_open(&daemon->netlink, netlink_changed, daemon);
+
+	if (!err) {
+		daemon->netlink_entry = loop_add_fd(daemon->loop, netlink_fd(daemon->netlink),
+						    EPOLLIN, netlink_due, daemon);
+		if (!daemon->netlink_entry)
+			err = -errno;
+	}
+	if (err)
+		log_error("netlink: %s", strerror(-err));
+	return err;
+}
+
+static int open_engine(struct daemon *daemon)
+{
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return -errno;
+	actions_init(&daemon->actions);
+	daemon->engine = engine_new(seed);
+	daemon->wire = wire_buffer_new();
+	if (!daemon->engine || !daemon->wire)
+		return -ENOMEM;
+	daemon->forward =
+		forward_new(daemon->engine, &dataplane_forward_ops, daemon->dataplane);
+	return daemon->forward ? 0 : -ENOMEM;
+}
+
+static int open_loop(struct daemon *daemon)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	daemon->loop = loop_new();
+	if (!daemon->loop)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	daemon->started = loop_now(daemon->loop);
+	daemon->engine_deadline = loop_add_deadline(daemon->loop, LOOP_NEVER, engine_due, daemon);
+	daemon->maintain_deadline =
+		loop_add_deadline(daemon->loop, daemon->started, maintain_due, daemon);
+	return loop_catch_signals(daemon->loop, &signals, on_signal, daemon);
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+	bool keep = daemon->config->keep_on_exit;
+
+	if (daemon->server)
+		server_close(daemon->server);
+	if (daemon->engine)
+		ports_close(daemon, keep);
+	if (daemon->netlink_entry)
+		loop_remove_fd(daemon->netlink_entry);
+	if (daemon->netlink)
+		netlink_close(daemon->netlink);
+	forward_free(daemon->forward);
+	engine_free(daemon->engine);
+	wire_buffer_free(daemon->wire);
+	actions_fini(&daemon->actions);
+	if (daemon->dataplane)
+		dataplane_close(daemon->dataplane, keep);
+	if (daemon->loop)
+		loop_free(daemon->loop);
+	config_free(daemon->config);
+}
+
+static int daemon_start(struct daemon *daemon)
+{
+	int err = open_loop(daemon);
+
+	if (!err)
+		err = open_dataplane(daemon);
+	if (!err)
+		err = open_engine(daemon);
+	if (!err)
+		err = open_server(daemon);
+	if (!err)
+		err = open_netlink(daemon);
+	if (err)
+		return exit_status(err);
+	log_notice("mcastd %s", MCASTD_VERSION);
+	ports_sync(daemon);
+	notify_status(daemon, true);
+	return EX_OK;
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+	struct daemon daemon = { .options = *options };
+	int status;
+
+	log_open(options->log_level, options->to_syslog);
+	daemon.config = config_read(options->config_path, config_error, NULL);
+	if (!daemon.config)
+		return EX_CONFIG;
+	status = daemon_start(&daemon);
+	if (status == EX_OK) {
+		int err = loop_run(daemon.loop);
+
+		if (err) {
+			log_error("event loop: %s", strerror(-err));
+			status = EX_OSERR;
+		}
+		log_notice("stopping");
+		notify_send("STOPPING=1");
+	}
+	daemon_stop(&daemon);
+	return status;
+}

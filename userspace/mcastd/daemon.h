@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The wiring. Three things come in, and each goes one way:
+ *
+ *   a frame from an AF_XDP socket   packet.c: wire_parse() -> engine_receive() -> actions
+ *   a change of a network interface port.c:   netlink -> ports_sync() -> dataplane, engine -> actions
+ *   a request, a new configuration  show.c, daemon.c
+ *
+ * and packet.c:daemon_perform() carries out all actions: messages out, routes into the data plane,
+ * events to the log and to whoever monitors.
+ */
+#ifndef MCASTD_DAEMON_H
+#define MCASTD_DAEMON_H
+
+#include "control/config.h"
+#include "control/server.h"
+#include "dataplane/dataplane.h"
+#include "forward/forward.h"
+#include "platform/log.h"
+#include "platform/loop.h"
+#include "platform/netlink.h"
+#include "platform/xsk.h"
+#include "wire/wire.h"
+
+struct daemon;
+
+enum port_state {
+	PORT_ABSENT, /* no such interface */
+	PORT_DOWN,   /* there, but administratively down or without carrier */
+	PORT_UP,
+	PORT_FAILED, /* .note says why; tried again */
+};
+
+struct port_queue {
+	struct port *port;
+	struct xsk *xsk;
+	struct loop_fd *entry;
+};
+
+struct port {
+	struct daemon *daemon;
+	unsigned int slot;
+	char name[IF_NAMESIZE];
+	const struct config_interface *config;
+	enum port_state state;
+	char note[DATAPLANE_ERROR_MAX]; /* why it failed, or why generic mode */
+
+	/* While it is open: */
+	bool open;
+	unsigned int ifindex;
+	enum dataplane_mode mode; /* how the program is attached */
+	bool forced_generic;	  /* on account of a port that cannot be transmitted to */
+	struct dataplane_port applied;
+	int all_multicast_fd;
+	struct port_queue *queues;
+	unsigned int n_queues;
+	struct addr address; /* unspecified: none */
+
+	uint64_t wire[WIRE_VERDICTS]; /* frames that arrived, by how they parsed */
+	uint64_t send_failed;
+	struct log_limit wire_limit, engine_limit, send_limit;
+};
+
+struct daemon_options {
+	const char *config_path;
+	const char *socket_path;
+	const char *bpffs_dir;
+	enum log_level log_level;
+	bool to_syslog;
+};
+
+struct daemon {
+	struct daemon_options options;
+	struct config *config;
+	struct loop *loop;
+	struct netlink *netlink;
+	struct loop_fd *netlink_entry;
+	struct dataplane *dataplane;
+	struct engine *engine;
+	struct forward *forward;
+	struct server *server;
+	struct wire_buffer *wire;
+	struct actions actions;
+	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
+	int engine_deadline;
+	int maintain_deadline;
+	bool links_changed; /* netlink told of something that concerns a port */
+	bool routes_stale; /* a port or its settings changed: compute all routes anew */
+	uint64_t started;
+	struct log_limit route_limit;
+};
+
+/* daemon.c: life of the daemon. Returns an exit status of sysexits.h. */
+int daemon_run(const struct daemon_options *options);
+/* Reads the configuration again and applies what differs. Returns 0, or -EINVAL with the old kept. */
+int daemon_reload(struct daemon *daemon);
+
+/* port.c: makes ports what the configuration and the kernel's interfaces say. */
+void ports_sync(struct daemon *daemon);
+/* keep: leave what the data plane does as it is (on-exit = keep). */
+void ports_close(struct daemon *daemon, bool keep);
+struct port *port_find(const struct daemon *daemon, const char *name);
+const char *port_state_name(enum port_state state);
+const char *port_mode_name(enum dataplane_mode mode);
+
+/* packet.c: frames in, actions out. */
+void port_receive(void *arg, uint32_t events); /* arg: struct port_queue */
+/* Carries out daemon->actions, empties the list and moves the engine's deadline. */
+void daemon_perform(struct daemon *daemon);
+
+/* event.c: an engine event as a log line and for monitors. */
+void event_report(struct daemon *daemon, const struct port *port, const struct event *event);
+/* The same for what the daemon itself sees; name as in "link-up", text for the log. */
+void event_port(struct daemon *daemon, const struct port *port, enum log_level level,
+		const char *name, const char *text);
+
+/* show.c: answers a request of the control socket. */
+json_t *daemon_request(void *arg, int argc, const char *const *argv);
+/* explain.c: why a packet would or would not go out of each port. */
+json_t *explain_request(struct daemon *daemon, int argc, const char *const *argv);
+
+#endif

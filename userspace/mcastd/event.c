@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Events of the engine and of ports: one log line each, and one JSON object for monitors. */
+#include <stdio.h>
+
+#include "mcastd/daemon.h"
+
+/*
+ * How an event is told. The text is a sentence behind "INTERFACE: " in which %g, %s, %h and %v stand
+ * for the group, the source, the host and the IGMP version.
+ */
+static const struct event_kind {
+	const char *name;
+	enum log_level level;
+	const char *text;
+} kinds[EVENT_TYPES] = {
+	[EVENT_GROUP_JOINED] = { "group-joined", LOG_LEVEL_INFO, "%h joined %g" },
+	[EVENT_GROUP_LEFT] = { "group-left", LOG_LEVEL_INFO, "nobody is left in %g" },
+	[EVENT_SOURCE_JOINED] = { "source-joined", LOG_LEVEL_INFO, "%h joined %g from %s" },
+	[EVENT_SOURCE_LEFT] = { "source-left", LOG_LEVEL_INFO, "nobody wants %g from %s any more" },
+	[EVENT_QUERIER_SELF] = { "querier-self", LOG_LEVEL_NOTICE, "we are the querier" },
+	[EVENT_QUERIER_OTHER] = { "querier-other", LOG_LEVEL_NOTICE,
+				  "%h is the querier; not forwarding to this link unless "
+				  "forward-as-non-querier is set" },
+	[EVENT_OLDER_QUERIER] = { "older-querier", LOG_LEVEL_WARNING,
+				  "%h sends IGMPv%v queries; every querier of a link should speak "
+				  "the same version" },
+	[EVENT_OLDER_HOST] = { "older-host", LOG_LEVEL_INFO,
+			       "%h speaks IGMPv%v for %g: source filters of others do not count" },
+	[EVENT_DUPLICATE_ADDRESS] = { "duplicate-address", LOG_LEVEL_WARNING,
+				      "a query came from our own address %h: is it in use twice?" },
+	[EVENT_FOREIGN_QUERIER] = { "foreign-querier", LOG_LEVEL_WARNING,
+				    "a query came from %h, which is not of this link's subnets; "
+				    "it does not become the querier" },
+	[EVENT_LIMIT_GROUPS] = { "limit-groups", LOG_LEVEL_WARNING,
+				 "%g of %h ignored: max-groups is reached" },
+	[EVENT_LIMIT_SOURCES] = { "limit-sources", LOG_LEVEL_WARNING,
+				  "sources of %g of %h ignored: max-group-sources is reached" },
+	[EVENT_LIMIT_HOSTS] = { "limit-hosts", LOG_LEVEL_WARNING,
+				"%h is not tracked: max-hosts is reached" },
+	[EVENT_LIMIT_RESPONSES] = { "limit-responses", LOG_LEVEL_WARNING,
+				    "too many source-specific queries are waiting for an answer" },
+	[EVENT_NO_MEMORY] = { "no-memory", LOG_LEVEL_ERROR, "out of memory; state kept as it was" },
+};
+
+static void event_text(const struct event *event, char *out, size_t size)
+{
+	char addr[ADDR_TEXT_MAX];
+	size_t n = 0;
+
+	for (const char *p = kinds[event->type].text; *p && n + 1 < size; p++) {
+		int len = 0;
+
+		if (*p != '%') {
+			out[n++] = *p;
+			continue;
+		}
+		switch (*++p) {
+		case 'g':
+			len = snprintf(out + n, size - n, "%s",
+				       addr_format(&event->group, addr, sizeof(addr)));
+			break;
+		case 's':
+			len = snprintf(out + n, size - n, "%s",
+				       addr_format(&event->source, addr, sizeof(addr)));
+			break;
+		case 'h':
+			len = snprintf(out + n, size - n, "%s",
+				       addr_is_unspecified(&event->host) ?
+					       "a host" :
+					       addr_format(&event->host, addr, sizeof(addr)));
+			break;
+		case 'v':
+			len = snprintf(out + n, size - n, "%u", event->version);
+			break;
+		}
+		n += (size_t)len;
+	}
+	out[n < size ? n : size - 1] = '\0';
+}
+
+static void add_addr(json_t *object, const char *key, const struct addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!addr_is_unspecified(addr))
+		json_object_set_new(object, key,
+				    json_string(addr_format(addr, text, sizeof(text))));
+}
+
+/* Seconds since the daemon started, as the other times in JSON. */
+static void publish(struct daemon *daemon, json_t *object)
+{
+	double time = (double)(loop_now(daemon->loop) - daemon->started) / 1000;
+
+	json_object_set_new(object, "time", json_real(time));
+	server_publish(daemon->server, object);
+	json_decref(object);
+}
+
+void event_report(struct daemon *daemon, const struct port *port, const struct event *event)
+{
+	const struct event_kind *kind = &kinds[event->type];
+	const char *name = port ? port->name : "?";
+	char text[256];
+
+	event_text(event, text, sizeof(text));
+	if (event->suppressed)
+		log_at(kind->level, "%s: %s (and %u more)", name, text, event->suppressed);
+	else
+		log_at(kind->level, "%s: %s", name, text);
+	if (server_has_monitors(daemon->server)) {
+		json_t *object = json_pack("{s:s, s:s, s:s}", "event", kind->name, "interface",
+					   name, "text", text);
+
+		add_addr(object, "group-address", &event->group);
+		add_addr(object, "source-address", &event->source);
+		add_addr(object, "host", &event->host);
+		publish(daemon, object);
+	}
+}
+
+void event_port(struct daemon *daemon, const struct port *port, enum log_level level,
+		const char *name, const char *text)
+{
+	log_at(level, "%s: %s", port->name, text);
+	if (daemon->server && server_has_monitors(daemon->server))
+		publish(daemon, json_pack("{s:s, s:s, s:s}", "event", name, "interface", port->name,
+					  "text", text));
+}

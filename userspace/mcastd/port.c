@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Ports follow the configuration and the kernel's interfaces. There is one function, ports_sync(),
+ * called at the start, after every change that netlink tells of, after a reload and while something
+ * has failed: it compares what should be with what is, and mends the difference.
+ *
+ * A port opens in an order that never lets a frame meet something half made: program attached (it
+ * passes everything), IGMP sockets in place, engine told, and only then the slot given to the
+ * program. It closes the other way round.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "mcastd/daemon.h"
+
+const char *port_state_name(enum port_state state)
+{
+	static const char *const names[] = {
+		[PORT_ABSENT] = "absent",
+		[PORT_DOWN] = "down",
+		[PORT_UP] = "up",
+		[PORT_FAILED] = "failed",
+	};
+
+	return names[state];
+}
+
+const char *port_mode_name(enum dataplane_mode mode)
+{
+	static const char *const names[] = {
+		[DATAPLANE_MODE_AUTO] = "auto",
+		[DATAPLANE_MODE_NATIVE] = "native",
+		[DATAPLANE_MODE_GENERIC] = "generic",
+	};
+
+	return names[mode];
+}
+
+struct port *port_find(const struct daemon *daemon, const char *name)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot] && strcmp(daemon->ports[slot]->name, name) == 0)
+			return daemon->ports[slot];
+	return NULL;
+}
+
+static struct port *port_new(struct daemon *daemon, const char *name)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port;
+
+		if (daemon->ports[slot])
+			continue;
+		port = calloc(1, sizeof(*port));
+		if (!port)
+			return NULL;
+		port->daemon = daemon;
+		port->slot = slot;
+		port->all_multicast_fd = -1;
+		snprintf(port->name, sizeof(port->name), "%s", name);
+		daemon->ports[slot] = port;
+		return port;
+	}
+	log_error("%s: not taken: %d ports are the limit", name, MCASTD_MAX_PORTS - 1);
+	return NULL;
+}
+
+/* State changes are told once. */
+static void port_state(struct port *port, enum port_state state, const char *note)
+{
+	static const enum log_level levels[] = {
+		[PORT_ABSENT] = LOG_LEVEL_WARNING,
+		[PORT_DOWN] = LOG_LEVEL_NOTICE,
+		[PORT_UP] = LOG_LEVEL_NOTICE,
+		[PORT_FAILED] = LOG_LEVEL_ERROR,
+	};
+	static const char *const events[] = {
+		[PORT_ABSENT] = "port-absent",
+		[PORT_DOWN] = "port-down",
+		[PORT_UP] = "port-up",
+		[PORT_FAILED] = "port-failed",
+	};
+
+	if (port->state == state && strcmp(port->note, note) == 0)
+		return;
+	port->state = state;
+	snprintf(port->note, sizeof(port->note), "%s", note);
+	event_port(port->daemon, port, levels[state], events[state], note);
+}
+
+/* --- open and close --- */
+
+static void close_queues(struct port *port)
+{
+	for (unsigned int i = 0; i < port->n_queues; i++) {
+		if (port->queues[i].entry)
+			loop_remove_fd(port->queues[i].entry);
+		if (port->queues[i].xsk)
+			xsk_close(port->queues[i].xsk);
+	}
+	free(port->queues);
+	port->queues = NULL;
+	port->n_queues = 0;
+}
+
+static int open_queues(struct port *port, struct dataplane_error *error)
+{
+	unsigned int n = xsk_queue_count(port->name);
+
+	if (n > MCASTD_MAX_QUEUES) {
+		snprintf(error->text, sizeof(error->text),
+			 "%u receive queues are more than %d; set fewer with ethtool -L", n,
+			 MCASTD_MAX_QUEUES);
+		return -E2BIG;
+	}
+	port->queues = calloc(n, sizeof(*port->queues));
+	if (!port->queues)
+		return -ENOMEM;
+	for (port->n_queues = 0; port->n_queues < n; port->n_queues++) {
+		struct port_queue *queue = &port->queues[port->n_queues];
+		int err = xsk_open(&queue->xsk, port->name, port->n_queues,
+				   dataplane_xsks_fd(port->daemon->dataplane),
+				   MCASTD_XSK_INDEX(port->slot, port->n_queues));
+
+		if (err) {
+			snprintf(error->text, sizeof(error->text),
+				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
+				 strerror(-err));
+			return err;
+		}
+		queue->port = port;
+		queue->entry = loop_add_fd(port->daemon->loop, xsk_fd(queue->xsk), EPOLLIN,
+					   port_receive, queue);
+		if (!queue->entry) {
+			xsk_close(queue->xsk);
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* gone: the interface does not exist any more, there is nothing to detach from. */
+static void port_close(struct port *port, bool gone)
+{
+	struct daemon *daemon = port->daemon;
+
+	if (!port->open)
+		return;
+	forward_port_set(daemon->forward, port->slot, &(struct forward_port){ 0 });
+	engine_port_remove(daemon->engine, port->slot, loop_now(daemon->loop), &daemon->actions);
+	daemon_perform(daemon); /* sends the leaves of an upstream port, takes routes off others */
+	if (port->applied.side == MCASTD_SIDE_UPSTREAM)
+		forward_update_all(daemon->forward);
+	dataplane_port_del(daemon->dataplane, port->slot);
+	close_queues(port);
+	if (!gone)
+		dataplane_detach(daemon->dataplane, port->ifindex);
+	if (port->all_multicast_fd >= 0)
+		close(port->all_multicast_fd);
+	port->all_multicast_fd = -1;
+	port->open = false;
+	port->ifindex = 0;
+	memset(&port->applied, 0, sizeof(port->applied));
+}
+
+static void port_free(struct port *port, bool gone)
+{
+	port_close(port, gone);
+	port->daemon->ports[port->slot] = NULL;
+	free(port);
+}
+
+/* --- settings --- */
+
+static struct dataplane_port wanted_port(const struct port *port, const struct netlink_link *link)
+{
+	struct dataplane_port wanted = {
+		.ifindex = link->ifindex,
+		.side = port->config->port.role == PORT_UPSTREAM ? MCASTD_SIDE_UPSTREAM :
+								   MCASTD_SIDE_DOWNSTREAM,
+		.ttl_threshold = port->config->ttl_threshold,
+		.mtu = link->mtu,
+		.drop_unknown = port->config->drop_unknown,
+	};
+
+	memcpy(wanted.name, port->name, sizeof(wanted.name));
+	memcpy(wanted.mac, link->mac, sizeof(wanted.mac));
+	return wanted;
+}
+
+/* Gives the data plane the port's settings if they are not what it has. */
+static int apply_port(struct port *port, const struct netlink_link *link,
+		      struct dataplane_error *error)
+{
+	struct dataplane_port wanted = wanted_port(port, link);
+	int err;
+
+	if (memcmp(&wanted, &port->applied, sizeof(wanted)) == 0)
+		return 0;
+	err = dataplane_port_set(port->daemon->dataplane, port->slot, &wanted, error);
+	if (!err)
+		port->applied = wanted;
+	return err;
+}
+
+/* The subnet of an address as the engine writes prefixes. */
+static struct prefix subnet_of(const struct netlink_address *address)
+{
+	struct prefix prefix = { .addr = addr_from_v4(address->v4),
+				 .len = (uint8_t)(96 + address->prefix_len) };
+
+	for (unsigned int bit = prefix.len; bit < 128; bit++)
+		prefix.addr.b[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+	return prefix;
+}
+
+/*
+ * Tells the engine of the link and its addresses. What it sends comes from the lowest primary
+ * address (R-4.1-SRC): constant as long as that address is there.
+ */
+static int apply_link(struct port *port, const struct netlink_link *link)
+{
+	size_t n = link->n_addresses;
+	struct addr *own = calloc(n + 1, sizeof(*own));
+	struct prefix *subnets = calloc(n + port->config->n_altnet + 1, sizeof(*subnets));
+	struct port_link state = { .up = link->up && link->running, .own = own,
+				   .subnets = subnets };
+	int err = -ENOMEM;
+
+	if (!own || !subnets)
+		goto out;
+	for (size_t i = 0; i < n; i++) {
+		const struct netlink_address *address = &link->addresses[i];
+
+		own[state.n_own] = addr_from_v4(address->v4);
+		if (!address->secondary && (addr_is_unspecified(&state.address) ||
+					    addr_cmp(&own[state.n_own], &state.address) < 0))
+			state.address = own[state.n_own];
+		state.n_own++;
+		subnets[state.n_subnets++] = subnet_of(address);
+	}
+	for (size_t i = 0; i < port->config->n_altnet; i++)
+		subnets[state.n_subnets++] = port->config->altnet[i];
+	port->address = state.address;
+	err = engine_port_link(port->daemon->engine, port->slot, &state,
+			       loop_now(port->daemon->loop), &port->daemon->actions);
+out:
+	free(own);
+	free(subnets);
+	return err;
+}
+
+static void apply_forward(struct port *port)
+{
+	const struct config_interface *config = port->config;
+	struct forward_port info = {
+		.present = true,
+		.role = config->port.role,
+		.forward_as_non_querier = config->forward_as_non_querier,
+		.boundary = config->port.boundary,
+		.n_boundary = config->port.n_boundary,
+	};
+
+	forward_port_set(port->daemon->forward, port->slot, &info);
+}
+
+static int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		     struct dataplane_error *error)
+{
+	struct daemon *daemon = port->daemon;
+	int err;
+
+	port->ifindex = link->ifindex;
+	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
+	daemon->routes_stale = true;
+	port->open = true; /* port_close() undoes whatever was reached */
+	err = dataplane_attach(daemon->dataplane, link->ifindex, mode, &port->mode, error);
+	if (err)
+		return err;
+	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
+	if (port->all_multicast_fd < 0) {
+		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
+			 strerror(-port->all_multicast_fd));
+		return port->all_multicast_fd;
+	}
+	return open_queues(port, error);
+}
+
+/*
+ * The mode of an open port when the choice has changed since. Back to native only where generic was
+ * not the driver's own limit.
+ */
+static int change_mode(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	struct dataplane *dataplane = port->daemon->dataplane;
+	int err = 0;
+
+	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
+		err = dataplane_attach(dataplane, port->ifindex, mode, &port->mode, error);
+	else if (mode == DATAPLANE_MODE_AUTO && port->forced_generic)
+		err = dataplane_attach(dataplane, port->ifindex, DATAPLANE_MODE_NATIVE,
+				       &port->mode, error);
+	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
+	return err;
+}
+
+/* Brings one port to what its section and its link say. */
+static void port_sync(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		      const char *mode_note)
+{
+	struct daemon *daemon = port->daemon;
+	struct dataplane_error error = { "" };
+	struct port_config config = port->config->port;
+	int err = 0;
+
+	if (port->open && (!link || link->ifindex != port->ifindex))
+		port_close(port, true);
+	if (!link) {
+		port_state(port, PORT_ABSENT, "no such interface; waiting for it");
+		return;
+	}
+	if (!link->is_ethernet) {
+		port_state(port, PORT_FAILED, "not an Ethernet interface");
+		return;
+	}
+	if (port->open)
+		err = change_mode(port, mode, &error);
+	else
+		err = port_open(port, link, mode, &error);
+	config.mtu = link->mtu;
+	if (!err)
+		err = engine_port_configure(daemon->engine, port->slot, &config,
+					    loop_now(daemon->loop), &daemon->actions);
+	if (!err)
+		err = apply_port(port, link, &error);
+	if (!err)
+		err = apply_link(port, link);
+	if (err) {
+		if (!error.text[0])
+			snprintf(error.text, sizeof(error.text), "%s", strerror(-err));
+		port_close(port, false);
+		port_state(port, PORT_FAILED, error.text);
+		return;
+	}
+	apply_forward(port);
+	if (!link->up)
+		port_state(port, PORT_DOWN, "down; ip link set it up");
+	else if (!link->running)
+		port_state(port, PORT_DOWN, "no carrier");
+	else
+		port_state(port, PORT_UP, mode_note ? mode_note : "up");
+}
+
+/* --- all ports --- */
+
+static bool is_pattern(const char *name)
+{
+	return strpbrk(name, "*?[") != NULL;
+}
+
+/* A pattern takes interfaces as they appear. */
+static bool add_matching(void *arg, const struct netlink_link *link)
+{
+	struct daemon *daemon = arg;
+
+	if (!port_find(daemon, link->name) && config_find(daemon->config, link->name))
+		port_new(daemon, link->name);
+	return true;
+}
+
+static void ports_add(struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->config->n_interfaces; i++) {
+		const char *name = daemon->config->interfaces[i].name;
+
+		if (!is_pattern(name) && !port_find(daemon, name))
+			port_new(daemon, name);
+	}
+	netlink_each(daemon->netlink, add_matching, daemon);
+}
+
+/*
+ * The name of a port that cannot be transmitted to natively, or NULL. While there is one, frames for
+ * it must arrive in generic mode, whichever port they come in by.
+ */
+static const char *find_no_transmit(const struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = daemon->ports[slot];
+		const struct netlink_link *link;
+
+		if (!port || port->config->xdp_mode == DATAPLANE_MODE_NATIVE)
+			continue;
+		link = netlink_find(daemon->netlink, port->name);
+		if (link && link->is_ethernet && dataplane_can_transmit(link->ifindex) == 0)
+			return port->name;
+	}
+	return NULL;
+}
+
+/* Which mode a port shall use now, and in words why if that is not native. */
+static enum dataplane_mode choose_mode(const struct port *port, const char *no_transmit, char *note,
+				       size_t size)
+{
+	unsigned int ifindex = if_nametoindex(port->name);
+
+	note[0] = '\0';
+	if (port->config->xdp_mode == DATAPLANE_MODE_GENERIC)
+		snprintf(note, size, "up in generic mode, as configured");
+	if (port->config->xdp_mode == DATAPLANE_MODE_NATIVE && ifindex &&
+	    dataplane_can_transmit(ifindex) == 0)
+		snprintf(note, size,
+			 "driver has no XDP transmit: nothing reaches it from ports in native "
+			 "mode; set xdp-mode = auto");
+	if (port->config->xdp_mode != DATAPLANE_MODE_AUTO)
+		return port->config->xdp_mode;
+	if (!no_transmit)
+		return DATAPLANE_MODE_AUTO;
+	if (strcmp(no_transmit, port->name) == 0)
+		snprintf(note, size,
+			 "driver has no XDP transmit; forwarding to it in generic mode; see "
+			 "mcastd(8)");
+	else
+		snprintf(note, size,
+			 "generic mode, because %s has no XDP transmit; see mcastd(8)",
+			 no_transmit);
+	return DATAPLANE_MODE_GENERIC;
+}
+
+/* Downstream data without a route still goes upstream (P-4.2-UPALWAYS). */
+static void apply_defaults(struct daemon *daemon)
+{
+	uint16_t upstream[MCASTD_MAX_PORTS];
+	struct forward_ports ports = { .slots = upstream };
+
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = daemon->ports[slot];
+
+		if (port && port->open && port->config->port.role == PORT_UPSTREAM)
+			upstream[ports.n++] = (uint16_t)slot;
+	}
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = daemon->ports[slot];
+		int err;
+
+		if (!port || !port->open || port->config->port.role == PORT_UPSTREAM)
+			continue;
+		err = dataplane_port_default(daemon->dataplane, slot, &ports);
+		if (err)
+			log_error("%s: data for the upstream is not forwarded: %s", port->name,
+				  strerror(-err));
+	}
+}
+
+void ports_sync(struct daemon *daemon)
+{
+	const char *no_transmit;
+
+	ports_add(daemon);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+
+		if (!port)
+			continue;
+		port->config = config_find(daemon->config, port->name);
+		if (!port->config || (is_pattern(port->config->name) &&
+				      !netlink_find(daemon->netlink, port->name)))
+			port_free(port, !netlink_find(daemon->netlink, port->name));
+	}
+	no_transmit = find_no_transmit(daemon);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+		char note[DATAPLANE_ERROR_MAX];
+		enum dataplane_mode mode;
+
+		if (!port)
+			continue;
+		mode = choose_mode(port, no_transmit, note, sizeof(note));
+		port_sync(port, netlink_find(daemon->netlink, port->name), mode,
+			  note[0] ? note : NULL);
+	}
+	apply_defaults(daemon);
+	daemon_perform(daemon);
+	if (daemon->routes_stale)
+		forward_update_all(daemon->forward);
+	daemon->routes_stale = false;
+}
+
+void ports_close(struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot])
+			port_free(daemon->ports[slot], false);
+}
