@@ -211,8 +211,7 @@ static int open_engine(struct daemon *daemon)
 	daemon->wire = wire_buffer_new();
 	if (!daemon->engine || !daemon->wire)
 		return -ENOMEM;
-	daemon->forward =
-		forward_new(daemon->engine, &dataplane_forward_ops, daemon->dataplane);
+	daemon->forward = forward_new(daemon->engine, &dataplane_forward_ops, daemon->dataplane);
 	return daemon->forward ? 0 : -ENOMEM;
 }
 

@@ -3,8 +3,8 @@
  * The wiring. Three things come in, and each goes one way:
  *
  *   a frame from an AF_XDP socket   packet.c: wire_parse() -> engine_receive() -> actions
- *   a change of a network interface port.c:   netlink -> ports_sync() -> dataplane, engine -> actions
- *   a request, a new configuration  show.c, daemon.c
+ *   a change of a network interface port.c:   netlink -> ports_sync() -> dataplane, engine ->
+ * actions a request, a new configuration  show.c, daemon.c
  *
  * and packet.c:daemon_perform() carries out all actions: messages out, routes into the data plane,
  * events to the log and to whoever monitors.
@@ -85,14 +85,15 @@ struct daemon {
 	int engine_deadline;
 	int maintain_deadline;
 	bool links_changed; /* netlink told of something that concerns a port */
-	bool routes_stale; /* a port or its settings changed: compute all routes anew */
+	bool routes_stale;  /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
 
 /* daemon.c: life of the daemon. Returns an exit status of sysexits.h. */
 int daemon_run(const struct daemon_options *options);
-/* Reads the configuration again and applies what differs. Returns 0, or -EINVAL with the old kept. */
+/* Reads the configuration again and applies what differs. Returns 0, or -EINVAL with the old kept.
+ */
 int daemon_reload(struct daemon *daemon);
 
 /* port.c: makes ports what the configuration and the kernel's interfaces say. */

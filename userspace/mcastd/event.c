@@ -5,8 +5,8 @@
 #include "mcastd/daemon.h"
 
 /*
- * How an event is told. The text is a sentence behind "INTERFACE: " in which %g, %s, %h and %v stand
- * for the group, the source, the host and the IGMP version.
+ * How an event is told. The text is a sentence behind "INTERFACE: " in which %g, %s, %h and %v
+ * stand for the group, the source, the host and the IGMP version.
  */
 static const struct event_kind {
 	const char *name;
@@ -65,9 +65,9 @@ static void event_text(const struct event *event, char *out, size_t size)
 			break;
 		case 'h':
 			len = snprintf(out + n, size - n, "%s",
-				       addr_is_unspecified(&event->host) ?
-					       "a host" :
-					       addr_format(&event->host, addr, sizeof(addr)));
+				       addr_is_unspecified(&event->host)
+					       ? "a host"
+					       : addr_format(&event->host, addr, sizeof(addr)));
 			break;
 		case 'v':
 			len = snprintf(out + n, size - n, "%u", event->version);

@@ -14,7 +14,7 @@ static void log_refused(struct port *port, struct log_limit *limit, const char *
 	char source[ADDR_TEXT_MAX] = "?";
 	unsigned int suppressed;
 
-	if (!log_limit_pass(limit, &suppressed))
+	if (!log_limit_pass(limit, loop_now(port->daemon->loop), &suppressed))
 		return;
 	if (message)
 		addr_format(&message->source, source, sizeof(source));
@@ -69,7 +69,7 @@ static void port_send(struct port *port, const struct message *message)
 	if (!err)
 		return;
 	port->send_failed++;
-	if (log_limit_pass(&port->send_limit, &suppressed))
+	if (log_limit_pass(&port->send_limit, loop_now(port->daemon->loop), &suppressed))
 		log_warning("%s: an IGMP message could not be sent: %s (%u before it)", port->name,
 			    strerror(-err), suppressed);
 }
@@ -106,7 +106,8 @@ void daemon_perform(struct daemon *daemon)
 	for (size_t i = 0; i < actions->n; i++)
 		if (actions->list[i].type != ACTION_CHANGED && actions->list[i].type != ACTION_PORT)
 			perform(daemon, &actions->list[i]);
-	if (actions->failed && log_limit_pass(&daemon->route_limit, &suppressed))
+	if (actions->failed &&
+	    log_limit_pass(&daemon->route_limit, loop_now(daemon->loop), &suppressed))
 		log_error("out of memory: some changes are late, they are tried again");
 	if (actions->failed)
 		forward_update_all(daemon->forward);

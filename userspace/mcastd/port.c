@@ -168,6 +168,16 @@ static void port_close(struct port *port, bool gone)
 	memset(&port->applied, 0, sizeof(port->applied));
 }
 
+/* Lets go of the port while the data plane goes on forwarding. */
+static void port_forget(struct port *port)
+{
+	close_queues(port);
+	if (port->all_multicast_fd >= 0)
+		close(port->all_multicast_fd);
+	port->daemon->ports[port->slot] = NULL;
+	free(port);
+}
+
 static void port_free(struct port *port, bool gone)
 {
 	port_close(port, gone);
@@ -181,8 +191,8 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 {
 	struct dataplane_port wanted = {
 		.ifindex = link->ifindex,
-		.side = port->config->port.role == PORT_UPSTREAM ? MCASTD_SIDE_UPSTREAM :
-								   MCASTD_SIDE_DOWNSTREAM,
+		.side = port->config->port.role == PORT_UPSTREAM ? MCASTD_SIDE_UPSTREAM
+								 : MCASTD_SIDE_DOWNSTREAM,
 		.ttl_threshold = port->config->ttl_threshold,
 		.mtu = link->mtu,
 		.drop_unknown = port->config->drop_unknown,
@@ -215,7 +225,7 @@ static struct prefix subnet_of(const struct netlink_address *address)
 				 .len = (uint8_t)(96 + address->prefix_len) };
 
 	for (unsigned int bit = prefix.len; bit < 128; bit++)
-		prefix.addr.b[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		prefix.addr.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	return prefix;
 }
 
@@ -228,7 +238,8 @@ static int apply_link(struct port *port, const struct netlink_link *link)
 	size_t n = link->n_addresses;
 	struct addr *own = calloc(n + 1, sizeof(*own));
 	struct prefix *subnets = calloc(n + port->config->n_altnet + 1, sizeof(*subnets));
-	struct port_link state = { .up = link->up && link->running, .own = own,
+	struct port_link state = { .up = link->up && link->running,
+				   .own = own,
 				   .subnets = subnets };
 	int err = -ENOMEM;
 
@@ -303,8 +314,8 @@ static int change_mode(struct port *port, enum dataplane_mode mode, struct datap
 	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
 		err = dataplane_attach(dataplane, port->ifindex, mode, &port->mode, error);
 	else if (mode == DATAPLANE_MODE_AUTO && port->forced_generic)
-		err = dataplane_attach(dataplane, port->ifindex, DATAPLANE_MODE_NATIVE,
-				       &port->mode, error);
+		err = dataplane_attach(dataplane, port->ifindex, DATAPLANE_MODE_NATIVE, &port->mode,
+				       error);
 	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
 	return err;
 }
@@ -385,8 +396,8 @@ static void ports_add(struct daemon *daemon)
 }
 
 /*
- * The name of a port that cannot be transmitted to natively, or NULL. While there is one, frames for
- * it must arrive in generic mode, whichever port they come in by.
+ * The name of a port that cannot be transmitted to natively, or NULL. While there is one, frames
+ * for it must arrive in generic mode, whichever port they come in by.
  */
 static const char *find_no_transmit(const struct daemon *daemon)
 {
@@ -426,8 +437,7 @@ static enum dataplane_mode choose_mode(const struct port *port, const char *no_t
 			 "driver has no XDP transmit; forwarding to it in generic mode; see "
 			 "mcastd(8)");
 	else
-		snprintf(note, size,
-			 "generic mode, because %s has no XDP transmit; see mcastd(8)",
+		snprintf(note, size, "generic mode, because %s has no XDP transmit; see mcastd(8)",
 			 no_transmit);
 	return DATAPLANE_MODE_GENERIC;
 }
@@ -468,8 +478,8 @@ void ports_sync(struct daemon *daemon)
 		if (!port)
 			continue;
 		port->config = config_find(daemon->config, port->name);
-		if (!port->config || (is_pattern(port->config->name) &&
-				      !netlink_find(daemon->netlink, port->name)))
+		if (!port->config ||
+		    (is_pattern(port->config->name) && !netlink_find(daemon->netlink, port->name)))
 			port_free(port, !netlink_find(daemon->netlink, port->name));
 	}
 	no_transmit = find_no_transmit(daemon);
@@ -491,9 +501,19 @@ void ports_sync(struct daemon *daemon)
 	daemon->routes_stale = false;
 }
 
-void ports_close(struct daemon *daemon)
+void ports_close(struct daemon *daemon, bool keep)
 {
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
-		if (daemon->ports[slot])
-			port_free(daemon->ports[slot], false);
+	/* The upstream first: it leaves everything at once, not group by group. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+			struct port *port = daemon->ports[slot];
+
+			if (!port || (pass == 0 && port->applied.side != MCASTD_SIDE_UPSTREAM))
+				continue;
+			if (keep)
+				port_forget(port);
+			else
+				port_free(port, false);
+		}
+	}
 }

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * `mcastctl explain SOURCE GROUP [INTERFACE]`: takes the same decisions as the engine, the routes
+ * and the data plane, in their order, and says each in words. INTERFACE is the port to explain;
+ * without it every port is.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "mcastd/daemon.h"
+
+struct explain {
+	struct daemon *daemon;
+	struct addr source, group;
+	char source_text[ADDR_TEXT_MAX], group_text[ADDR_TEXT_MAX];
+	const struct port *arrival; /* where the source lives; NULL: no port for it */
+	json_t *lines;
+	bool forwarded;
+	uint64_t now;
+
+	/* Of the port being explained: */
+	const struct port *port;
+	bool member;
+	bool listed;
+	struct engine_membership_view membership;
+	struct engine_source_view listing;
+};
+
+static void say(struct explain *explain, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(struct explain *explain, const char *format, ...)
+{
+	char line[320];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	json_array_append_new(explain->lines, json_string(line));
+}
+
+/* "4m12s left", or "for ever". */
+static const char *remaining(uint64_t expires, uint64_t now, char *buf, size_t size)
+{
+	uint64_t s = expires > now ? (expires - now + 999) / 1000 : 0;
+
+	if (expires == ENGINE_NEVER)
+		snprintf(buf, size, "for ever");
+	else if (s >= 60)
+		snprintf(buf, size, "%llum%llus left", (unsigned long long)s / 60,
+			 (unsigned long long)s % 60);
+	else
+		snprintf(buf, size, "%llus left", (unsigned long long)s);
+	return buf;
+}
+
+static const struct prefix *find_prefix(const struct prefix *list, size_t n,
+					const struct addr *addr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefix_contains(&list[i], addr))
+			return &list[i];
+	return NULL;
+}
+
+/* The rule that denies an address, or NULL. */
+static const struct policy_rule *denied_by(const struct policy *policy, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < policy->n_rules; i++)
+		if (prefix_contains(&policy->rules[i].prefix, addr))
+			return policy->rules[i].permit ? NULL : &policy->rules[i];
+	return NULL;
+}
+
+/* --- what no port forwards --- */
+
+static bool is_v4_in(const struct addr *addr, uint32_t net, unsigned int len)
+{
+	return addr_is_v4(addr) && (addr_to_v4_host(addr) ^ net) >> (32 - len) == 0;
+}
+
+static bool never_forwarded(struct explain *explain)
+{
+	const struct addr *source = &explain->source, *group = &explain->group;
+
+	if (!addr_is_multicast(group))
+		say(explain, "%s is not a multicast address (224.0.0.0/4)", explain->group_text);
+	else if (is_v4_in(group, 0xe0000000, 24))
+		say(explain, "%s is of 224.0.0.0/24: it stays on its link, whoever joins",
+		    explain->group_text);
+	else if (is_v4_in(source, 0xa9fe0000, 16))
+		say(explain, "source %s is link-local (169.254.0.0/16): it stays on its link",
+		    explain->source_text);
+	else if (!addr_is_unicast_source(source))
+		say(explain, "%s cannot be the source of a packet: dropped as a martian",
+		    explain->source_text);
+	else
+		return false;
+	return true;
+}
+
+/* --- where it arrives --- */
+
+static bool lives_behind(const struct port *port, const struct addr *source)
+{
+	const struct netlink_link *link = netlink_find_index(port->daemon->netlink, port->ifindex);
+
+	if (find_prefix(port->config->altnet, port->config->n_altnet, source))
+		return true;
+	for (size_t i = 0; link && i < link->n_addresses; i++) {
+		struct prefix subnet = { addr_from_v4(link->addresses[i].v4),
+					 (uint8_t)(96 + link->addresses[i].prefix_len) };
+
+		if (prefix_contains(&subnet, source))
+			return true;
+	}
+	return false;
+}
+
+static void find_arrival(struct explain *explain)
+{
+	const struct port *upstream = NULL;
+
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = explain->daemon->ports[slot];
+
+		if (!port || !port->open)
+			continue;
+		if (port->config->port.role == PORT_UPSTREAM) {
+			upstream = port;
+		} else if (lives_behind(port, &explain->source)) {
+			explain->arrival = port;
+			say(explain, "%s lives behind downstream %s", explain->source_text,
+			    port->name);
+			return;
+		}
+	}
+	explain->arrival = upstream;
+	if (upstream)
+		say(explain, "%s is of no downstream link: it is expected on upstream %s",
+		    explain->source_text, upstream->name);
+	else
+		say(explain,
+		    "%s is of no link, and there is no upstream: if it lives behind a port, name "
+		    "its prefix there: altnet = { \"%s/32\" }",
+		    explain->source_text, explain->source_text);
+}
+
+/* --- one port --- */
+
+static bool note_listing(const struct engine_source_view *view, void *arg)
+{
+	struct explain *explain = arg;
+
+	if (!addr_equal(&view->source, &explain->source))
+		return true;
+	explain->listed = true;
+	explain->listing = *view;
+	return false;
+}
+
+static bool note_membership(const struct engine_membership_view *view, void *arg)
+{
+	struct explain *explain = arg;
+
+	if (view->port != explain->port->slot)
+		return true;
+	explain->member = true;
+	explain->membership = *view;
+	engine_each_source(view, note_listing, explain);
+	return false;
+}
+
+/* Nobody has joined: what could be the reason? */
+static void explain_no_member(struct explain *explain)
+{
+	const struct port_config *config = &explain->port->config->port;
+	const struct policy_rule *rule = denied_by(&config->group_policy, &explain->group);
+	const char *name = explain->port->name;
+	char text[PREFIX_TEXT_MAX];
+
+	if (rule)
+		say(explain, "%s: no: its group-policy has \"deny %s\"", name,
+		    prefix_format(&rule->prefix, text, sizeof(text)));
+	else if (find_prefix(config->ssm_range, config->n_ssm_range, &explain->group))
+		say(explain,
+		    "%s: no: nobody there has joined %s; it is source-specific, so joins must name "
+		    "the source and use IGMPv3",
+		    name, explain->group_text);
+	else
+		say(explain, "%s: no: nobody there has joined %s", name, explain->group_text);
+}
+
+static void explain_member(struct explain *explain)
+{
+	const struct engine_membership_view *member = &explain->membership;
+	bool exclude = member->mode == FILTER_EXCLUDE;
+	const char *name = explain->port->name;
+	char host[ADDR_TEXT_MAX] = "the configuration", left[48];
+
+	if (!member->is_static)
+		addr_format(&member->last_reporter, host, sizeof(host));
+	if (explain->listed && explain->listing.forwarding)
+		say(explain, "%s: yes: %s asked for %s from %s, %s", name, host,
+		    explain->group_text, explain->source_text,
+		    remaining(explain->listing.expires, explain->now, left, sizeof(left)));
+	else if (explain->listed)
+		say(explain, "%s: no: its hosts joined %s but every one of them blocks %s (%s)",
+		    name, explain->group_text, explain->source_text,
+		    remaining(member->expires, explain->now, left, sizeof(left)));
+	else if (exclude)
+		say(explain, "%s: yes: %s joined %s from any source (IGMPv%u), %s", name, host,
+		    explain->group_text, member->host_version,
+		    remaining(member->expires, explain->now, left, sizeof(left)));
+	else
+		say(explain, "%s: no: its hosts joined %s from %u other source(s) only", name,
+		    explain->group_text, member->n_sources);
+	if (explain->listed ? explain->listing.forwarding : exclude)
+		explain->forwarded = true;
+}
+
+static void explain_downstream(struct explain *explain)
+{
+	const struct config_interface *config = explain->port->config;
+	const char *name = explain->port->name;
+	struct engine_port_view view = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	engine_port_view(explain->daemon->engine, explain->port->slot, &view);
+	explain->member = explain->listed = false;
+	engine_each_of_group(explain->daemon->engine, &explain->group, note_membership, explain);
+	if (!view.is_querier && !config->forward_as_non_querier) {
+		if (addr_is_unspecified(&view.querier))
+			say(explain, "%s: no: we are not its querier yet (no address?)", name);
+		else
+			say(explain,
+			    "%s: no: %s is the querier of this link and forwards to it; set "
+			    "forward-as-non-querier to forward all the same",
+			    name, addr_format(&view.querier, text, sizeof(text)));
+	} else if (!explain->member) {
+		explain_no_member(explain);
+	} else {
+		explain_member(explain);
+	}
+}
+
+static void explain_port(struct explain *explain, const struct port *port)
+{
+	const struct config_interface *config = port->config;
+	const struct prefix *boundary =
+		find_prefix(config->port.boundary, config->port.n_boundary, &explain->group);
+	char text[PREFIX_TEXT_MAX];
+
+	explain->port = port;
+	if (port->state != PORT_UP) {
+		say(explain, "%s: no: the port is %s: %s", port->name, port_state_name(port->state),
+		    port->note);
+	} else if (boundary) {
+		say(explain, "%s: no: its boundary \"%s\" keeps the group in and out", port->name,
+		    prefix_format(boundary, text, sizeof(text)));
+	} else if (port == explain->arrival) {
+		say(explain, "%s: no: it arrives there, and is never sent back", port->name);
+	} else if (config->port.role == PORT_UPSTREAM) {
+		say(explain, "%s: yes: data from a downstream always goes to the upstream",
+		    port->name);
+		explain->forwarded = true;
+	} else {
+		explain_downstream(explain);
+	}
+	if (port != explain->arrival && config->ttl_threshold > 1)
+		say(explain, "%s: packets with a TTL of %u or less are not sent there", port->name,
+		    config->ttl_threshold);
+}
+
+/* --- what has been seen --- */
+
+static void explain_traffic(struct explain *explain)
+{
+	static const struct addr any;
+	struct mcastd_route_stats stats;
+	struct dataplane *dataplane = explain->daemon->dataplane;
+	const char *of = "this source and group";
+
+	if (dataplane_route_stats(dataplane, &explain->group, &explain->source, &stats) != 0) {
+		of = "this group from any source";
+		if (dataplane_route_stats(dataplane, &explain->group, &any, &stats) != 0) {
+			say(explain, "there is no route for it");
+			return;
+		}
+	}
+	if (stats.packets)
+		say(explain, "%llu packets of %s were forwarded", (unsigned long long)stats.packets,
+		    of);
+	else
+		say(explain, "the route is there, but no packet of %s has arrived", of);
+}
+
+static bool note_unwanted(const struct mcastd_unwanted_key *key,
+			  const struct mcastd_unwanted *value, void *arg)
+{
+	struct explain *explain = arg;
+	struct addr source = addr_from_v4(key->source), group = addr_from_v4(key->group);
+	const struct port *port =
+		key->slot < MCASTD_MAX_PORTS ? explain->daemon->ports[key->slot] : NULL;
+
+	if (port && addr_equal(&source, &explain->source) && addr_equal(&group, &explain->group))
+		say(explain, "%llu packets of it arrived on %s when it had no route there",
+		    (unsigned long long)value->packets, port->name);
+	return true;
+}
+
+static void explain_all(struct explain *explain, const struct port *only)
+{
+	if (never_forwarded(explain))
+		return;
+	find_arrival(explain);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = explain->daemon->ports[slot];
+
+		if (port && (!only || port == only))
+			explain_port(explain, port);
+	}
+	explain_traffic(explain);
+	dataplane_each_unwanted(explain->daemon->dataplane, note_unwanted, explain);
+}
+
+json_t *explain_request(struct daemon *daemon, int argc, const char *const *argv)
+{
+	struct explain explain = { .daemon = daemon, .now = loop_now(daemon->loop) };
+	const struct port *only = NULL;
+
+	if (addr_parse(argv[1], &explain.source))
+		return server_error(EX_USAGE, "%s is not an address", argv[1]);
+	if (addr_parse(argv[2], &explain.group))
+		return server_error(EX_USAGE, "%s is not an address", argv[2]);
+	if (argc > 3) {
+		only = port_find(daemon, argv[3]);
+		if (!only)
+			return server_error(EX_USAGE, "%s is not an interface of mcastd", argv[3]);
+	}
+	addr_format(&explain.source, explain.source_text, sizeof(explain.source_text));
+	addr_format(&explain.group, explain.group_text, sizeof(explain.group_text));
+	explain.lines = json_array();
+	explain_all(&explain, only);
+	return json_pack("{s:o, s:b}", "explanation", explain.lines, "forwarded",
+			 explain.forwarded);
+}

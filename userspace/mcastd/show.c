@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Requests of the control socket: words in, one JSON object out. Times are seconds; `up-time`
+ * counts up, `expire` counts down and is null for what does not expire.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "mcastd/daemon.h"
+
+static json_t *json_addr(const struct addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return json_string(addr_format(addr, text, sizeof(text)));
+}
+
+/* An address, or null for none. */
+static json_t *json_addr_or_null(const struct addr *addr)
+{
+	return addr_is_unspecified(addr) ? json_null() : json_addr(addr);
+}
+
+static json_t *json_count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *json_seconds(uint64_t ms)
+{
+	return json_real((double)ms / 1000);
+}
+
+static json_t *json_expiry(uint64_t expires, uint64_t now)
+{
+	if (expires == ENGINE_NEVER)
+		return json_null();
+	return json_seconds(expires > now ? expires - now : 0);
+}
+
+/* Calls fn for the named port or for all; NULL, or an error when there is no such port. */
+static json_t *each_port(struct daemon *daemon, const char *name,
+			 void (*fn)(struct port *port, json_t *rows), json_t *rows)
+{
+	bool found = false;
+
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+
+		if (!port || (name && strcmp(name, port->name) != 0))
+			continue;
+		found = true;
+		fn(port, rows);
+	}
+	if (name && !found)
+		return server_error(EX_USAGE,
+				    "%s is not an interface of mcastd; see mcastctl show "
+				    "interfaces",
+				    name);
+	return NULL;
+}
+
+/* Wraps the rows, or the error in their place. */
+static json_t *answer(const char *key, json_t *rows, json_t *error)
+{
+	if (error) {
+		json_decref(rows);
+		return error;
+	}
+	return json_pack("{s:o}", key, rows);
+}
+
+/* --- show interfaces --- */
+
+static void show_interface(struct port *port, json_t *rows)
+{
+	const struct port_config *config = &port->config->port;
+	bool downstream = config->role == PORT_DOWNSTREAM;
+	struct engine_port_view view = {
+		.version = config->version,
+		.robustness = config->robustness,
+		.query_interval_ms = config->query_interval_ms,
+	};
+	json_t *row;
+
+	engine_port_view(port->daemon->engine, port->slot, &view);
+	row = json_pack("{s:s, s:i, s:s, s:s, s:o, s:s, s:i, s:o, s:b, s:o, s:i, s:I, s:i}", /**/
+			"name", port->name, "ifindex", (int)port->ifindex, "role",
+			downstream ? "downstream" : "upstream", "state",
+			port_state_name(port->state), "address", json_addr_or_null(&port->address),
+			"xdp-mode", port->open ? port_mode_name(port->mode) : "none", "version",
+			view.version, "querier", json_addr_or_null(&view.querier), "is-querier",
+			downstream && view.is_querier, "query-interval",
+			json_seconds(view.query_interval_ms), "robustness-variable",
+			view.robustness, "groups", (json_int_t)view.n_groups, "queues",
+			(int)port->n_queues);
+	if (strcmp(port->note, "up") != 0)
+		json_object_set_new(row, "xdp-note", json_string(port->note));
+	json_array_append_new(rows, row);
+}
+
+/* --- show groups --- */
+
+struct groups_ctx {
+	const struct daemon *daemon;
+	json_t *rows;
+	json_t *sources;
+	uint64_t now;
+};
+
+static bool show_source(const struct engine_source_view *view, void *arg)
+{
+	struct groups_ctx *ctx = arg;
+
+	json_array_append_new(ctx->sources,
+			      json_pack("{s:o, s:o, s:o, s:b}", "source-address",
+					json_addr(&view->source), "up-time",
+					json_seconds(ctx->now - view->since), "expire",
+					json_expiry(view->expires, ctx->now), "forwarding",
+					view->forwarding));
+	return true;
+}
+
+static bool show_membership(const struct engine_membership_view *view, void *arg)
+{
+	struct groups_ctx *ctx = arg;
+	json_t *row;
+
+	ctx->sources = json_array();
+	engine_each_source(view, show_source, ctx);
+	row = json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:o}", /**/
+			"interface", ctx->daemon->ports[view->port]->name, "group-address",
+			json_addr(&view->group), "filter-mode",
+			view->mode == FILTER_EXCLUDE ? "exclude" : "include", "up-time",
+			json_seconds(ctx->now - view->since), "expire",
+			json_expiry(view->expires, ctx->now), "last-reporter",
+			json_addr_or_null(&view->last_reporter), "host-version", view->host_version,
+			"static", view->is_static, "sources", ctx->sources);
+	if (view->n_hosts)
+		json_object_set_new(row, "hosts", json_count(view->n_hosts));
+	json_array_append_new(ctx->rows, row);
+	return true;
+}
+
+static void show_groups(struct port *port, json_t *rows)
+{
+	struct groups_ctx ctx = { port->daemon, rows, NULL, loop_now(port->daemon->loop) };
+
+	engine_each_membership(port->daemon->engine, port->slot, show_membership, &ctx);
+}
+
+/* --- show upstream --- */
+
+struct upstream_ctx {
+	const struct port *port;
+	json_t *rows;
+};
+
+static bool show_joined(const struct engine_upstream_view *view, void *arg)
+{
+	struct upstream_ctx *ctx = arg;
+	json_t *sources = json_array();
+
+	for (uint32_t i = 0; i < view->n_sources; i++)
+		json_array_append_new(sources, json_addr(&view->sources[i]));
+	json_array_append_new(ctx->rows,
+			      json_pack("{s:s, s:o, s:s, s:o}", "interface", ctx->port->name,
+					"group-address", json_addr(&view->group), "filter-mode",
+					view->mode == FILTER_EXCLUDE ? "exclude" : "include",
+					"sources", sources));
+	return true;
+}
+
+static void show_upstream(struct port *port, json_t *rows)
+{
+	struct upstream_ctx ctx = { port, rows };
+
+	if (port->config->port.role == PORT_UPSTREAM)
+		engine_each_upstream(port->daemon->engine, port->slot, show_joined, &ctx);
+}
+
+/* --- show flows --- */
+
+struct flows_ctx {
+	struct daemon *daemon;
+	json_t *rows;
+	const struct port *only; /* arriving or leaving here; NULL: all */
+	uint64_t now_ns;
+};
+
+static const struct port *port_at(const struct daemon *daemon, unsigned int slot)
+{
+	return slot < MCASTD_MAX_PORTS ? daemon->ports[slot] : NULL;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static json_t *json_seen(uint64_t last_seen_ns, uint64_t now_ns)
+{
+	if (!last_seen_ns)
+		return json_null();
+	return json_seconds((now_ns > last_seen_ns ? now_ns - last_seen_ns : 0) / 1000000);
+}
+
+/* Where packets of the route go that arrive on `arrival`, or from the upstream if none has yet. */
+static json_t *outgoing_names(const struct daemon *daemon, const struct forward_route *route,
+			      const struct port *arrival)
+{
+	enum forward_side side = FORWARD_FROM_UPSTREAM;
+	json_t *names = json_array();
+
+	if (arrival && arrival->config->port.role == PORT_DOWNSTREAM)
+		side = FORWARD_FROM_DOWNSTREAM;
+	for (uint32_t i = 0; i < route->out[side].n; i++) {
+		const struct port *port = port_at(daemon, route->out[side].slots[i]);
+
+		if (port && port != arrival)
+			json_array_append_new(names, json_string(port->name));
+	}
+	return names;
+}
+
+static bool route_touches(const struct flows_ctx *ctx, const struct forward_route *route,
+			  const struct port *arrival)
+{
+	if (!ctx->only || ctx->only == arrival)
+		return true;
+	for (int side = 0; side < FORWARD_SIDES; side++)
+		for (uint32_t i = 0; i < route->out[side].n; i++)
+			if (route->out[side].slots[i] == ctx->only->slot)
+				return true;
+	return false;
+}
+
+static bool show_route(const struct forward_route *route, bool applied, void *arg)
+{
+	struct flows_ctx *ctx = arg;
+	struct mcastd_route_stats stats = { 0 };
+	bool any = addr_is_unspecified(&route->source);
+	const struct port *arrival;
+	struct addr last_source;
+	json_t *row;
+
+	dataplane_route_stats(ctx->daemon->dataplane, &route->group, &route->source, &stats);
+	arrival = stats.packets ? port_at(ctx->daemon, stats.last_slot) : NULL;
+	if (!route_touches(ctx, route, arrival))
+		return true;
+	last_source = addr_from_v4(stats.last_source);
+	row = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", /**/
+			"group-address", json_addr(&route->group), "source-address",
+			any ? json_string("*") : json_addr(&route->source), "incoming-interface",
+			arrival ? arrival->name : "*", "outgoing-interfaces",
+			outgoing_names(ctx->daemon, route, arrival), "packets",
+			json_count(stats.packets), "bytes", json_count(stats.bytes), "last-seen",
+			json_seen(stats.last_seen_ns, ctx->now_ns), "last-source",
+			stats.packets ? json_addr(&last_source) : json_null(), "installed",
+			applied);
+	json_array_append_new(ctx->rows, row);
+	return true;
+}
+
+static bool show_unwanted(const struct mcastd_unwanted_key *key,
+			  const struct mcastd_unwanted *value, void *arg)
+{
+	struct flows_ctx *ctx = arg;
+	const struct port *port = port_at(ctx->daemon, key->slot);
+	struct addr group = addr_from_v4(key->group), source = addr_from_v4(key->source);
+
+	if (!port || (ctx->only && ctx->only != port))
+		return true;
+	json_array_append_new(ctx->rows,
+			      json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "group-address",
+					json_addr(&group), "source-address", json_addr(&source),
+					"incoming-interface", port->name, "packets",
+					json_count(value->packets), "bytes",
+					json_count(value->bytes), "last-seen",
+					json_seen(value->last_seen_ns, ctx->now_ns)));
+	return true;
+}
+
+static json_t *show_flows(struct daemon *daemon, const char *name)
+{
+	struct flows_ctx ctx = { .daemon = daemon, .now_ns = monotonic_ns() };
+	json_t *flows, *unwanted;
+
+	if (name) {
+		ctx.only = port_find(daemon, name);
+		if (!ctx.only)
+			return server_error(EX_USAGE,
+					    "%s is not an interface of mcastd; see mcastctl show "
+					    "interfaces",
+					    name);
+	}
+	flows = ctx.rows = json_array();
+	forward_each_route(daemon->forward, show_route, &ctx);
+	unwanted = ctx.rows = json_array();
+	dataplane_each_unwanted(daemon->dataplane, show_unwanted, &ctx);
+	return json_pack("{s:o, s:o}", "flows", flows, "unwanted", unwanted);
+}
+
+/* --- show statistics --- */
+
+static void show_port_statistics(struct port *port, json_t *rows)
+{
+	const struct engine_counters *igmp = engine_port_counters(port->daemon->engine, port->slot);
+	static const struct engine_counters none;
+	struct mcastd_port_stats data = { 0 };
+	json_t *errors = json_object(), *dropped = json_object(), *verdicts = json_object();
+
+	if (!igmp)
+		igmp = &none;
+	if (port->open)
+		dataplane_port_stats(port->daemon->dataplane, port->slot, &data);
+	for (int i = WIRE_OK + 1; i < WIRE_VERDICTS; i++) {
+		const char *name = wire_verdict_name(i);
+
+		/* RFC 8652 calls it error/checksum. */
+		json_object_set_new(errors, i == WIRE_BAD_CHECKSUM ? "checksum" : name,
+				    json_count(port->wire[i]));
+	}
+	json_object_set_new(errors, "send-failed", json_count(port->send_failed));
+	for (int i = RECEIVE_APPLIED + 1; i < RECEIVE_VERDICTS; i++)
+		json_object_set_new(dropped, receive_verdict_name(i),
+				    json_count(igmp->received[i]));
+	for (int i = 0; i < MCASTD_VERDICTS; i++)
+		json_object_set_new(verdicts, dataplane_verdict_name(i),
+				    json_count(data.verdict[i]));
+	json_array_append_new(rows,
+			      json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o,"
+					" s:{s:o, s:o, s:o, s:o, s:o, s:o}}",
+					"name", port->name, "received", "total",
+					json_count(port->wire[WIRE_OK]), "queries",
+					json_count(igmp->queries_received), "reports",
+					json_count(igmp->reports_received), "leaves",
+					json_count(igmp->leaves_received), "sent", "queries",
+					json_count(igmp->queries_sent), "reports",
+					json_count(igmp->reports_sent), "leaves",
+					json_count(igmp->leaves_sent), "errors", errors, "dropped",
+					dropped, "data", "arrived", verdicts, "forwarded-bytes",
+					json_count(data.in_bytes), "sent-packets",
+					json_count(data.out_packets), "sent-bytes",
+					json_count(data.out_bytes), "ttl-threshold",
+					json_count(data.out_ttl_threshold), "too-big",
+					json_count(data.out_too_big)));
+}
+
+/* --- requests --- */
+
+static json_t *show_rows(struct daemon *daemon, const char *name, const char *key,
+			 void (*fn)(struct port *, json_t *))
+{
+	json_t *rows = json_array();
+
+	return answer(key, rows, each_port(daemon, name, fn, rows));
+}
+
+static json_t *show_request(struct daemon *daemon, const char *what, const char *name)
+{
+	if (strcmp(what, "interfaces") == 0)
+		return show_rows(daemon, name, "interfaces", show_interface);
+	if (strcmp(what, "groups") == 0)
+		return show_rows(daemon, name, "groups", show_groups);
+	if (strcmp(what, "upstream") == 0)
+		return show_rows(daemon, name, "memberships", show_upstream);
+	if (strcmp(what, "flows") == 0)
+		return show_flows(daemon, name);
+	if (strcmp(what, "statistics") == 0)
+		return show_rows(daemon, name, "interfaces", show_port_statistics);
+	if (strcmp(what, "version") == 0)
+		return json_pack("{s:s, s:i}", "version", MCASTD_VERSION, "abi",
+				 MCASTD_ABI_VERSION);
+	return server_error(EX_USAGE,
+			    "show %s: not known; try interfaces, groups, flows, upstream, "
+			    "statistics or version",
+			    what);
+}
+
+static json_t *done(void)
+{
+	return json_pack("{s:b}", "done", 1);
+}
+
+static json_t *flush_request(struct daemon *daemon, const char *name)
+{
+	const struct port *port = name ? port_find(daemon, name) : NULL;
+
+	if (name && !port)
+		return server_error(EX_USAGE, "%s is not an interface of mcastd", name);
+	engine_flush(daemon->engine, port ? port->slot : 0, loop_now(daemon->loop),
+		     &daemon->actions);
+	daemon_perform(daemon);
+	return done();
+}
+
+static json_t *log_request(const char *level_name)
+{
+	enum log_level level;
+
+	if (log_level_parse(level_name, &level))
+		return server_error(EX_USAGE,
+				    "%s: no such log level; none, error, warning, notice, "
+				    "info or debug",
+				    level_name);
+	log_set_level(level);
+	return done();
+}
+
+json_t *daemon_request(void *arg, int argc, const char *const *argv)
+{
+	struct daemon *daemon = arg;
+
+	if ((argc == 2 || argc == 3) && strcmp(argv[0], "show") == 0)
+		return show_request(daemon, argv[1], argc == 3 ? argv[2] : NULL);
+	if (argc >= 3 && argc <= 4 && strcmp(argv[0], "explain") == 0)
+		return explain_request(daemon, argc, argv);
+	if (argc == 1 && strcmp(argv[0], "reload") == 0)
+		return daemon_reload(daemon) == 0
+			       ? done()
+			       : server_error(EX_CONFIG,
+					      "%s: not applied; see the log, or mcastd -t",
+					      daemon->options.config_path);
+	if (argc >= 2 && argc <= 3 && strcmp(argv[0], "flush") == 0 &&
+	    strcmp(argv[1], "groups") == 0)
+		return flush_request(daemon, argc == 3 ? argv[2] : NULL);
+	if (argc == 2 && strcmp(argv[0], "log") == 0)
+		return log_request(argv[1]);
+	return server_error(EX_USAGE, "not understood; see mcastctl(8)");
+}
