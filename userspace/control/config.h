@@ -8,22 +8,27 @@
 
 /* What one interface section (or pattern) says, defaults filled in. */
 struct config_interface {
-	char *name; /* an interface name or an fnmatch(3) pattern */
+	const char *name; /* an interface name or an fnmatch(3) pattern */
+	bool is_pattern;
 	unsigned int line;
 	const char *file;
-	struct port_config port; /* the engine's part, arrays owned by the config */
+	struct port_config port; /* the engine's part but its mtu; arrays owned by the config */
 	enum dataplane_mode xdp_mode;
 	uint8_t ttl_threshold;
 	bool drop_unknown;
 	bool forward_as_non_querier;
-	struct prefix *altnet;
-	size_t n_altnet;
+	uint32_t vlan; /* 0: untagged */
+	const struct prefix *altnet;
+	uint32_t n_altnet;
 };
 
+/* Read-only after config_read(); everything in it is freed with it. */
 struct config {
-	struct config_interface *interfaces;
+	struct config_interface *interfaces; /* in file order */
 	size_t n_interfaces;
-	bool keep_on_exit; /* on-exit = keep */
+	bool keep_on_exit;	     /* on-exit = keep */
+	uint32_t max_routes;	     /* 0: as the data plane does without being told */
+	struct config_chunk *memory; /* where all of this lives */
 };
 
 /* Called once for each thing wrong with the file, with "FILE:LINE: what is wrong". */
