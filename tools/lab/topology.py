@@ -76,6 +76,12 @@ class Port:
         """A host with this address on the port's network, its default route the router."""
         return Host(self, address, label or f"{self.name}-h{len(self.hosts) + 1}")
 
+    def receiver(self, group, **kwargs):
+        """A program on the router itself that receives a group from this port."""
+        receiver = Receiver(self.router.space, self.name, group, **kwargs)
+        self.router.lab.callback(receiver.close)
+        return receiver
+
     def config(self, role, *lines):
         """The section of mcastd.conf for this port."""
         body = "".join(f"    {line}\n" for line in (f"role = {role}", *lines))

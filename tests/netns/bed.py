@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+The test bed of docs/CONFORMANCE.md: an upstream u and two downstreams d1 and d2.
+
+    source 10.9.0.10 ---- u [router] d1 ---- h1 10.0.1.10 (and h2 10.0.1.11 with lan=True)
+                                     d2 ---- h3 10.0.2.10
+"""
+
+from lab import Daemon, Router, packet
+
+G = "239.1.1.1"  # any-source
+GS = "232.1.1.1"  # source-specific
+S1, S2, S3, S4, S5, S6 = (f"192.0.2.{n}" for n in range(1, 7))  # sources sent from u
+
+# Short intervals that RFC 9776 allows: LMQT 1 s, GMI 20 s.
+FAST = """
+query-interval = 8
+query-max-response-time = 2
+last-member-query-interval = 0.5
+"""
+LMQT = 1.0
+
+INCLUDE, EXCLUDE = "include", "exclude"
+
+
+class Bed:
+    """Router, ports and hosts; a daemon with a configuration for them on demand."""
+
+    def __init__(self, lab, *, gro=True, queues=1, lan=False):
+        self.lab = lab
+        self.router = Router(lab)
+        self.up = self.router.port("u", "10.9.0.100/24", gro=gro, queues=queues)
+        self.d1 = self.router.port("d1", "10.0.1.100/24", gro=gro, queues=queues, lan=lan)
+        self.d2 = self.router.port("d2", "10.0.2.100/24", gro=gro, queues=queues)
+        self.source = self.up.host("10.9.0.10", "source")
+        self.h1 = self.d1.host("10.0.1.10", "h1")
+        self.h2 = self.d1.host("10.0.1.11", "h2") if lan else None
+        self.h3 = self.d2.host("10.0.2.10", "h3")
+        self.hosts = [h for h in (self.source, self.h1, self.h2, self.h3) if h]
+
+    def config(self, text=FAST, *, u=(), d1=(), d2=()):
+        """A configuration: text, and sections of the ports with further lines; None: no section."""
+        sections = ((self.up, "upstream", u), (self.d1, "downstream", d1),
+                    (self.d2, "downstream", d2))
+        return text + "".join(port.config(role, *lines) for port, role, lines in sections
+                              if lines is not None)
+
+    def daemon(self, text=FAST, *, u=(), d1=(), d2=(), **kwargs):
+        return Daemon(self.lab, self.router, self.config(text, u=u, d1=d1, d2=d2), **kwargs)
+
+    def send(self, group=G, source=S1, count=1, host=None, **fields):
+        """Numbered datagrams, as frames: from u unless another host is named."""
+        host = host or self.source
+        return [host.send_data(group, b"datagram %d" % n, source=source, **fields)
+                for n in range(count)]
+
+    def expect(self, wanted):
+        """
+        Asserts that hosts have received exactly these frames of data since the last time, that
+        the others have received none, and the senders nothing of their own.
+        """
+        self.router.settle()
+        for host in self.hosts:
+            expected = wanted.get(host, [])
+            got = host.data()
+            if got != expected:
+                raise AssertionError(
+                    f"{host.label} received {len(got)} frames, {len(expected)} were expected; "
+                    f"first difference: {difference(got, expected)}")
+        for host in self.hosts:
+            host.wire.clear()
+
+
+def difference(got, expected):
+    for number, (one, other) in enumerate(zip(got, expected)):
+        if one != other:
+            return f"number {number}:\n got      {one.hex()}\n expected {other.hex()}"
+    longer = got if len(got) > len(expected) else expected
+    return f"number {min(len(got), len(expected))} {longer[min(len(got), len(expected))].hex()}"
+
+
+def through(frames, port, hops=1):
+    """The frames as a port of the router sends them."""
+    return [packet.forwarded(frame, port.mac, hops) for frame in frames]
+
+
+# Timers for tests that wait for their end: LMQT 0.6 s, GMI 6 s, OQPI 4.5 s.
+QUICK = """
+query-interval = 2
+query-max-response-time = 1
+last-member-query-interval = 0.3
+"""
+QUICK_LMQT, QUICK_GMI, QUICK_OQPI = 0.6, 6.0, 4.5
+
+# A machine with much to do may be late by this; nothing may be early by more than EARLY.
+LATE, EARLY = 2.0, 0.1
+
+
+def at_about(seconds, wanted):
+    """True if an event came when it was due: hardly early, and late only as a busy machine is."""
+    return wanted - EARLY <= seconds <= wanted + LATE
+
+
+def as_sent(frame, message, *, mac, source, destination):
+    """
+    The frame in which a router or host must send an IGMP message: TTL 1, TOS 0xc0, Router Alert,
+    the MACs, nothing behind the message. The IP identification and DF are the sender's choice.
+    """
+    ident, flags = frame[18] << 8 | frame[19], (frame[20] << 8 | frame[21]) & 0x4000
+    return packet.igmp_frame(mac, source, destination, message, ident=ident, flags_offset=flags)
