@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the XDP programs and the daemon share: map names, keys, values, counters and their version.
+ * What the XDP programs and the daemon share: maps, keys, values, counters and their version.
  *
  * Addresses are byte arrays, so that `bpftool map dump` prints 239.1.1.1 as [239,1,1,1]. Everything
  * else is in host byte order. A port is known by its slot, a small number that the daemon gives it
@@ -9,12 +9,17 @@
  * How the maps hang together, in the order in which the ingress program visits them:
  *
  *   mcastd_slots[ifindex] -> slot          mcastd_ports[slot]: MAC, side, TTL threshold, flags
+ *   mcastd_xsks[slot, queue] -> AF_XDP     IGMP ends here
  *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
  *   mcastd_routes[index].out[side] -> an out word: nobody, one port, or a port set
- *   mcastd_tx[slot] (one port)             mcastd_sets[id] -> devmap hash {slot -> device} (a set)
+ *   mcastd_sets[id] -> devmap hash {slot -> device}; two of them hold every port, for out words
+ *   that name one port
+ *
+ * Counters beside them: mcastd_pstats[slot], mcastd_rstats[route index] (both per CPU) and
+ * mcastd_unwanted{source, group, slot}. mcastd_abi carries the version.
  *
  * A membership change of a live route is one aligned 8-byte store to mcastd_routes[index].out.
- * A port set is never changed while a route refers to it.
+ * Which slots a port set is made of never changes while a route refers to it.
  */
 #ifndef MCASTD_ABI_H
 #define MCASTD_ABI_H
@@ -34,11 +39,21 @@
 #define MCASTD_MAX_PORTS 512	 /* slots, slot 0 is not used */
 #define MCASTD_MAX_QUEUES 64	 /* receive queues of one port */
 #define MCASTD_MAX_ROUTES 16384	 /* route indexes, index 0 is not used */
-#define MCASTD_MAX_SETS 4096	 /* port sets, set 0 is not used */
+#define MCASTD_MAX_SETS 4096	 /* port sets, with the two of all ports */
 #define MCASTD_MAX_UNWANTED 4096 /* flows without a route that are remembered */
+
+/* The sets of all ports: without an egress program, and with it. Other sets always have it. */
+#define MCASTD_SET_PLAIN 0
+#define MCASTD_SET_EGRESS 1
+#define MCASTD_SET_FIRST 2
 
 /* Index of mcastd_xsks: the AF_XDP socket of one queue of one port. */
 #define MCASTD_XSK_INDEX(slot, queue) ((slot)*MCASTD_MAX_QUEUES + (queue))
+
+/* Value of mcastd_abi, which has one readable element; 0 in maps that a loader created. */
+enum mcastd_abi_flag {
+	MCASTD_ABI_DAEMON = 1 << 0, /* created by the daemon, which unpins them in the end */
+};
 
 /* Which side of the router a frame arrives on; the index of mcastd_route.out. */
 enum mcastd_side {
@@ -59,6 +74,8 @@ enum mcastd_port_flag {
 	MCASTD_PORT_DROP_UNKNOWN = 1 << 0, /* unknown-multicast = drop */
 	MCASTD_PORT_CHECK_ORIGIN = 1 << 1, /* look the source address up in mcastd_origins */
 	MCASTD_PORT_BOUNDARY = 1 << 2,	   /* look the group up in mcastd_boundaries */
+	MCASTD_PORT_EGRESS = 1 << 3,	   /* every frame to it must pass mcastd_egress */
+	MCASTD_PORT_ATTACHED = 1 << 4,	   /* the daemon attached the program, and will detach it */
 };
 
 /* Value of mcastd_ports. */
@@ -70,7 +87,9 @@ struct mcastd_port {
 	__u32 flags;	   /* enum mcastd_port_flag */
 	__u32 default_out; /* out word for data that no route matches, e.g. towards the upstream */
 	__u32 mtu;	   /* bytes of IP packet that fit */
-	__u32 reserved[2];
+	__u16 vlan;	   /* 802.1Q id of its frames; 0: untagged */
+	__u16 generation;  /* moves when an arrival check was changed */
+	__u32 reserved;
 };
 
 /* Key of mcastd_groups; its value is a route index (__u32), never replaced, only added or removed.
@@ -86,7 +105,8 @@ struct mcastd_source_key {
 };
 
 enum mcastd_route_flag {
-	MCASTD_ROUTE_HAS_SOURCES = 1 << 0, /* a (*,G) route: look (S,G) up first */
+	MCASTD_ROUTE_HAS_SOURCES = 1 << 0, /* entry of a group: look (S,G) up first */
+	MCASTD_ROUTE_WANTED = 1 << 1,	   /* out[] holds; without it only a way to the sources */
 };
 
 /* Value of mcastd_routes. */
@@ -98,12 +118,16 @@ struct mcastd_route {
 	__u32 reserved[3];
 } __attribute__((aligned(8)));
 
-/* Value of mcastd_route_stats, per CPU. */
+/*
+ * Value of mcastd_rstats, per CPU. The last packet's source and slot are also a memo: the next
+ * packet from there needs no look-up of its origin as long as the port's generation is the same.
+ */
 struct mcastd_route_stats {
 	__u64 packets;
 	__u64 bytes;	    /* of IP packets */
-	__u64 last_seen_ns; /* CLOCK_MONOTONIC */
-	__u32 last_slot;    /* where the last packet arrived */
+	__u64 last_seen_ns; /* CLOCK_MONOTONIC, exact to a timer tick */
+	__u16 last_slot;    /* where the last packet arrived */
+	__u16 last_generation;
 	__u8 last_source[4];
 };
 
@@ -122,12 +146,12 @@ enum mcastd_verdict {
 	MCASTD_LINK_LOCAL_SOURCE, /* 169.254/16: to the stack */
 	MCASTD_BAD_HEADER,	  /* version, IHL or a length that cannot be: dropped */
 	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
-	MCASTD_UNICAST_FRAME,	  /* multicast IPv4 in a unicast frame: to the stack */
+	MCASTD_UNICAST_FRAME,	  /* the destination MAC is not the group's: to the stack */
 	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there: dropped */
 	MCASTD_VERDICTS,
 };
 
-/* Value of mcastd_port_stats, per CPU. */
+/* Value of mcastd_pstats, per CPU. */
 struct mcastd_port_stats {
 	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
 	__u64 in_bytes;			/* of the forwarded IP packets */

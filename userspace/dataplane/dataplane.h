@@ -20,6 +20,7 @@ struct dataplane;
 struct dataplane_options {
 	const char *bpffs_dir; /* MCASTD_PIN_DIR */
 	uint32_t max_routes;   /* 0: MCASTD_MAX_ROUTES; maps that are taken over keep their size */
+	uint32_t max_sets;     /* 0: MCASTD_MAX_SETS; likewise */
 };
 
 enum dataplane_mode {
@@ -74,6 +75,11 @@ int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dat
 		     enum dataplane_mode *got, struct dataplane_error *error);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
 
+/*
+ * The slot that maps which were taken over have given this interface, 0 if none. A port that keeps
+ * its slot over a restart keeps its traffic.
+ */
+unsigned int dataplane_port_slot(const struct dataplane *dataplane, unsigned int ifindex);
 /* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
 int dataplane_port_set(struct dataplane *dataplane, unsigned int slot,
 		       const struct dataplane_port *port, struct dataplane_error *error);
@@ -87,6 +93,20 @@ int dataplane_xsks_fd(const struct dataplane *dataplane);
 
 /* Routes: the ops of forward.h. -ENOSPC: a map is full. ctx is the struct dataplane. */
 extern const struct forward_ops dataplane_forward_ops;
+
+/*
+ * Routes that were taken over and not set since: they go on forwarding until this call, which the
+ * daemon makes when every host had its time to report. Returns how many were removed.
+ */
+size_t dataplane_drop_adopted(struct dataplane *dataplane);
+
+/*
+ * Work that must not hold up a route change: prepares port sets in advance, makes room that was
+ * given up usable again. To be called after each round of the event loop; costs nothing when there
+ * is nothing to do, else up to some 20 ms. Returns when to call at the latest (ms), UINT64_MAX: no
+ * need.
+ */
+uint64_t dataplane_maintain(struct dataplane *dataplane, uint64_t now_ms);
 
 /* Counters, summed over CPUs. Return 0 or -errno (-ENOENT: no such route). */
 int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,

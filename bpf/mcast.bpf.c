@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The program on every port: IGMP to the daemon, multicast data to the ports that want it, all
+ * else to the stack. It keeps no state but counters; without the daemon no interface is a port,
+ * and everything passes.
+ */
+#include "forward.h"
+#include "maps.h"
+#include "parse.h"
+#include "stats.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define BIT(n) (1u << (n))
+
+/* Verdicts that end in XDP_DROP; all others that do not forward end in XDP_PASS. */
+#define DROPPED                                                                       \
+	(BIT(MCASTD_WRONG_PORT) | BIT(MCASTD_BOUNDARY) | BIT(MCASTD_MARTIAN_SOURCE) | \
+	 BIT(MCASTD_BAD_HEADER) | BIT(MCASTD_BAD_CHECKSUM) | BIT(MCASTD_REDIRECT_FAILED))
+#define UNKNOWN (BIT(MCASTD_NO_ROUTE) | BIT(MCASTD_NO_MEMBER))
+
+static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict verdict)
+{
+	__u32 dropped = DROPPED;
+
+	if (at->port->flags & MCASTD_PORT_DROP_UNKNOWN)
+		dropped |= UNKNOWN;
+	at->stats->verdict[verdict]++;
+	return dropped & BIT(verdict) ? XDP_DROP : XDP_PASS;
+}
+
+/*
+ * IGMP goes to the daemon whatever its addresses, length and options; the daemon checks it. A
+ * fragment is the stack's business (R-FRAG), and so is everything when no daemon listens.
+ */
+static __always_inline int punt(struct xdp_md *ctx, const struct frame *f, const struct arrival *at)
+{
+	__u32 queue = ctx->rx_queue_index;
+	int action = XDP_PASS;
+
+	if (!(f->ip->frag_off & bpf_htons(IP_FRAGMENT)) && queue < MCASTD_MAX_QUEUES)
+		action =
+			bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), XDP_PASS);
+	at->stats->verdict[action == XDP_REDIRECT ? MCASTD_IGMP_PUNTED : MCASTD_IGMP_PASSED]++;
+	return action;
+}
+
+static __always_inline int forward(struct frame *f, const struct arrival *at)
+{
+	__u32 index = 0, out, bytes = bpf_ntohs(f->ip->tot_len);
+	struct mcastd_route_stats *stats = NULL;
+	const struct mcastd_route *route;
+	enum mcastd_verdict verdict;
+	int action = XDP_DROP;
+
+	route = route_find(f->ip, &index);
+	if (route && route->flags & MCASTD_ROUTE_WANTED) {
+		out = *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES];
+		if (out == MCASTD_OUT_NONE)
+			return refuse(at, MCASTD_NO_MEMBER);
+		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
+	} else {
+		out = at->port->default_out;
+		if (out == MCASTD_OUT_NONE) {
+			unwanted_count(f, at->slot);
+			return refuse(at, MCASTD_NO_ROUTE);
+		}
+	}
+	if (stats)
+		route_count(stats, f, at);
+	verdict = send_to(f, at, out, &action);
+	if (verdict != MCASTD_FORWARDED)
+		return refuse(at, verdict);
+	at->stats->verdict[MCASTD_FORWARDED]++;
+	at->stats->in_bytes += bytes;
+	return action;
+}
+
+SEC("xdp")
+int mcastd_ingress(struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex, *slot;
+	enum mcastd_verdict verdict;
+	struct arrival at;
+	struct frame f;
+
+	if (!frame_parse(ctx, &f))
+		return XDP_PASS;
+	if (!is_multicast(f.ip->daddr) && f.ip->protocol != IPPROTO_IGMP)
+		return XDP_PASS;
+	slot = bpf_map_lookup_elem(&mcastd_slots, &ifindex);
+	if (!slot || !*slot)
+		return XDP_PASS;
+	at.slot = *slot;
+	at.port = bpf_map_lookup_elem(&mcastd_ports, &at.slot);
+	at.stats = bpf_map_lookup_elem(&mcastd_pstats, &at.slot);
+	if (!at.port || !at.stats || f.vlan != at.port->vlan)
+		return XDP_PASS;
+	if (f.ip->protocol == IPPROTO_IGMP)
+		return punt(ctx, &f, &at);
+	verdict = frame_check(&f);
+	if (verdict != MCASTD_FORWARDED)
+		return refuse(&at, verdict);
+	return forward(&f, &at);
+}

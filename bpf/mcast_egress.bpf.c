@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The program in every devmap entry: what differs from copy to copy. One program for all ports,
+ * because the kernel runs the program of a batch's first frame for the whole batch.
+ */
+#include "forward.h"
+#include "maps.h"
+#include "parse.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("xdp/devmap")
+int mcastd_egress(struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->egress_ifindex, *slot;
+	const struct mcastd_port *port;
+	struct mcastd_port_stats *stats;
+	struct frame f;
+
+	slot = bpf_map_lookup_elem(&mcastd_slots, &ifindex);
+	if (!slot)
+		return XDP_DROP;
+	port = bpf_map_lookup_elem(&mcastd_ports, slot);
+	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
+	if (!port || !stats || !frame_parse(ctx, &f))
+		return XDP_DROP;
+	return port_finish(&f, port, stats) ? XDP_PASS : XDP_DROP;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counters. They are per CPU, and nothing interrupts a program on its CPU to run another one. */
+#ifndef BPF_STATS_H
+#define BPF_STATS_H
+
+#include "maps.h"
+#include "parse.h"
+
+/* Where a frame arrived. */
+struct arrival {
+	__u32 slot;
+	const struct mcastd_port *port;
+	struct mcastd_port_stats *stats;
+};
+
+static __always_inline void route_count(struct mcastd_route_stats *stats, const struct frame *f,
+					const struct arrival *at)
+{
+	stats->packets++;
+	stats->bytes += bpf_ntohs(f->ip->tot_len);
+	stats->last_seen_ns = bpf_ktime_get_coarse_ns();
+	stats->last_slot = at->slot;
+	stats->last_generation = at->port->generation;
+	__builtin_memcpy(stats->last_source, &f->ip->saddr, 4);
+}
+
+/* Remembers data that no route matches. The map forgets the least recently seen flow. */
+static __always_inline void unwanted_count(const struct frame *f, __u32 slot)
+{
+	struct mcastd_unwanted_key key = { .slot = slot };
+	struct mcastd_unwanted fresh = {}, *seen;
+	__u32 bytes = bpf_ntohs(f->ip->tot_len);
+
+	__builtin_memcpy(key.source, &f->ip->saddr, 4);
+	__builtin_memcpy(key.group, &f->ip->daddr, 4);
+	seen = bpf_map_lookup_elem(&mcastd_unwanted, &key);
+	if (seen) {
+		__sync_fetch_and_add(&seen->packets, 1);
+		__sync_fetch_and_add(&seen->bytes, bytes);
+		seen->last_seen_ns = bpf_ktime_get_coarse_ns();
+		return;
+	}
+	fresh.packets = 1;
+	fresh.bytes = bytes;
+	fresh.last_seen_ns = bpf_ktime_get_coarse_ns();
+	bpf_map_update_elem(&mcastd_unwanted, &key, &fresh, BPF_ANY);
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ingress program on interfaces, by libxdp: beside other programs where the kernel can do that,
+ * else alone. What is a program of ours is told by the maps it uses.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "dataplane/internal.h"
+
+#define PROGRAM_NAME "mcastd_ingress"
+#define PROGRAM_MAPS 32
+
+static const enum xdp_attach_mode xdp_modes[] = {
+	[DATAPLANE_MODE_NATIVE] = XDP_MODE_NATIVE,
+	[DATAPLANE_MODE_GENERIC] = XDP_MODE_SKB,
+};
+
+/* What runs on an interface. */
+struct found {
+	uint32_t prog_id; /* of our program, 0: it is not there */
+	enum dataplane_mode mode;
+	bool foreign; /* a program that leaves no room for ours */
+	bool dispatcher;
+	char name[32]; /* of the foreign program */
+};
+
+static bool uses_map(int prog_fd, uint32_t map_id)
+{
+	uint32_t ids[PROGRAM_MAPS], size;
+	struct bpf_prog_info info = { .nr_map_ids = PROGRAM_MAPS, .map_ids = (uintptr_t)ids };
+
+	size = sizeof(info);
+	if (prog_fd < 0 || bpf_obj_get_info_by_fd(prog_fd, &info, &size))
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS; i++)
+		if (ids[i] == map_id)
+			return true;
+	return false;
+}
+
+static bool is_ours(const struct dataplane *dp, const struct xdp_program *program)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(dp->map_fd[MAP_SLOTS], &info, &size) == 0 &&
+	       uses_map(xdp_program__fd(program), info.id);
+}
+
+static void look(const struct dataplane *dp, unsigned int ifindex, struct found *found)
+{
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	struct xdp_program *program = NULL;
+
+	memset(found, 0, sizeof(*found));
+	if (libxdp_get_error(mp))
+		return;
+	found->mode = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? DATAPLANE_MODE_GENERIC
+								     : DATAPLANE_MODE_NATIVE;
+	found->dispatcher = !xdp_multiprog__is_legacy(mp);
+	if (found->dispatcher) {
+		while ((program = xdp_multiprog__next_prog(program, mp)))
+			if (is_ours(dp, program))
+				found->prog_id = xdp_program__id(program);
+	} else {
+		program = xdp_multiprog__main_prog(mp);
+		found->foreign = !is_ours(dp, program);
+		if (!found->foreign)
+			found->prog_id = xdp_program__id(program);
+		strncpy(found->name, xdp_program__name(program), sizeof(found->name) - 1);
+	}
+	xdp_multiprog__close(mp);
+}
+
+static const char *name_of(unsigned int ifindex, char *name)
+{
+	return if_indextoname(ifindex, name) ? name : "(no such interface)";
+}
+
+static struct attachment *find_attachment(const struct dataplane *dp, unsigned int ifindex)
+{
+	for (size_t i = 0; i < dp->n_attachments; i++)
+		if (dp->attachments[i].ifindex == ifindex)
+			return &dp->attachments[i];
+	return NULL;
+}
+
+bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex)
+{
+	const struct attachment *at = find_attachment(dp, ifindex);
+
+	return at && at->ours;
+}
+
+static int detach_program(unsigned int ifindex, uint32_t prog_id, enum dataplane_mode mode)
+{
+	struct xdp_program *program = xdp_program__from_id(prog_id);
+	int err = (int)libxdp_get_error(program);
+
+	if (err)
+		return err;
+	err = xdp_program__detach(program, (int)ifindex, xdp_modes[mode], 0);
+	xdp_program__close(program);
+	return err;
+}
+
+/* One loaded program serves all interfaces, but a dispatcher needs one of its own. */
+static int attach_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
+			  struct found *found)
+{
+	struct xdp_program *program = dp->program;
+	struct bpf_object *object;
+	int err;
+
+	if (!program) {
+		err = dataplane_open_program(dp, &object);
+		if (err)
+			return err;
+		program = xdp_program__from_bpf_obj(object, "xdp");
+		err = (int)libxdp_get_error(program);
+		if (err) {
+			bpf_object__close(object);
+			return err;
+		}
+	}
+	err = xdp_program__attach(program, (int)ifindex, xdp_modes[mode], 0);
+	if (!err) {
+		look(dp, ifindex, found);
+		if (!found->prog_id)
+			err = -EBUSY;
+		else if (!found->dispatcher)
+			dp->program = program;
+	}
+	if (program != dp->program)
+		xdp_program__close(program);
+	return err;
+}
+
+static int fail_foreign(unsigned int ifindex, const struct found *found,
+			struct dataplane_error *error)
+{
+	char name[IF_NAMESIZE];
+
+	if (strcmp(found->name, PROGRAM_NAME) == 0)
+		return dataplane_fail(error, -EBUSY,
+				      "%s runs the XDP program of another mcastd, with other maps: "
+				      "stop that one, or unload it (xdp-loader unload %s --all)",
+				      name_of(ifindex, name), name_of(ifindex, name));
+	return dataplane_fail(error, -EBUSY,
+			      "%s already runs the XDP program %s, which leaves no room for "
+			      "another: unload it (xdp-loader unload %s --all)",
+			      name_of(ifindex, name), found->name, name_of(ifindex, name));
+}
+
+static int remember(struct dataplane *dp, unsigned int ifindex, const struct found *found,
+		    bool ours)
+{
+	struct attachment *more =
+		realloc(dp->attachments, (dp->n_attachments + 1) * sizeof(*dp->attachments));
+
+	if (!more)
+		return -ENOMEM;
+	dp->attachments = more;
+	more[dp->n_attachments++] = (struct attachment){
+		.ifindex = ifindex,
+		.mode = found->mode,
+		.prog_id = found->prog_id,
+		.ours = ours,
+	};
+	return 0;
+}
+
+static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
+		      struct found *found, struct dataplane_error *error)
+{
+	char name[IF_NAMESIZE];
+	int err = -EINVAL;
+
+	if (mode != DATAPLANE_MODE_GENERIC)
+		err = attach_program(dp, ifindex, DATAPLANE_MODE_NATIVE, found);
+	if (err && mode != DATAPLANE_MODE_NATIVE)
+		err = attach_program(dp, ifindex, DATAPLANE_MODE_GENERIC, found);
+	if (err == -EPERM)
+		return dataplane_fail(error, err,
+				      "%s: attaching the XDP program was refused: run as root, or "
+				      "with the capabilities BPF, NET_ADMIN, PERFMON and SYS_ADMIN",
+				      name_of(ifindex, name));
+	if (err)
+		return dataplane_fail(error, err,
+				      "%s: cannot attach the XDP program in %s mode: %s",
+				      name_of(ifindex, name),
+				      mode == DATAPLANE_MODE_NATIVE ? "native" : "generic",
+				      strerror(-err));
+	return 0;
+}
+
+int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
+		     enum dataplane_mode *got, struct dataplane_error *error)
+{
+	struct attachment *at = find_attachment(dp, ifindex);
+	unsigned int slot = dataplane_port_slot(dp, ifindex);
+	bool ours = slot && dp->ports[slot].flags & MCASTD_PORT_ATTACHED;
+	char name[IF_NAMESIZE];
+	struct found found;
+	int err;
+
+	if (at && (mode == DATAPLANE_MODE_AUTO || mode == at->mode)) {
+		*got = at->mode;
+		return 0;
+	}
+	if (at) {
+		ours = at->ours;
+		*at = dp->attachments[--dp->n_attachments];
+	}
+	look(dp, ifindex, &found);
+	if (found.foreign)
+		return fail_foreign(ifindex, &found, error);
+	if (found.prog_id && mode != DATAPLANE_MODE_AUTO && mode != found.mode) {
+		if (!ours)
+			return dataplane_fail(error, -EBUSY,
+					      "%s already runs the program of mcastd, in the other "
+					      "mode: unload it (xdp-loader unload %s --all)",
+					      name_of(ifindex, name), name_of(ifindex, name));
+		detach_program(ifindex, found.prog_id, found.mode);
+		found.prog_id = 0;
+	}
+	if (!found.prog_id) {
+		err = attach_new(dp, ifindex, mode, &found, error);
+		if (err)
+			return err;
+		ours = true;
+	}
+	err = remember(dp, ifindex, &found, ours);
+	if (err) {
+		if (ours)
+			detach_program(ifindex, found.prog_id, found.mode);
+		return dataplane_fail(error, err, "out of memory");
+	}
+	*got = found.mode;
+	return 0;
+}
+
+int dataplane_detach(struct dataplane *dp, unsigned int ifindex)
+{
+	struct attachment *at = find_attachment(dp, ifindex);
+	int err = 0;
+
+	if (!at)
+		return -ENOENT;
+	if (at->ours)
+		err = detach_program(ifindex, at->prog_id, at->mode);
+	*at = dp->attachments[--dp->n_attachments];
+	return err;
+}
+
+void attach_close(struct dataplane *dp, bool keep)
+{
+	while (dp->n_attachments && !keep)
+		dataplane_detach(dp, dp->attachments[0].ifindex);
+	free(dp->attachments);
+	if (dp->program)
+		xdp_program__close(dp->program);
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening and closing: the pinned maps are created or taken over, the egress program is loaded,
+ * what the maps hold is adopted.
+ */
+#include <errno.h>
+#include <linux/magic.h>
+#include <linux/membarrier.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "bpf/mcast.skel.h"
+#include "bpf/mcast_egress.skel.h"
+#include "dataplane/internal.h"
+
+/* Descriptors beside those of the port sets. */
+#define OTHER_FILES 4096
+
+static const char *const map_names[MAPS] = {
+	[MAP_ABI] = "mcastd_abi",	    [MAP_SLOTS] = "mcastd_slots",
+	[MAP_PORTS] = "mcastd_ports",	    [MAP_GROUPS] = "mcastd_groups",
+	[MAP_SOURCES] = "mcastd_sources",   [MAP_ROUTES] = "mcastd_routes",
+	[MAP_SETS] = "mcastd_sets",	    [MAP_XSKS] = "mcastd_xsks",
+	[MAP_PSTATS] = "mcastd_pstats",	    [MAP_RSTATS] = "mcastd_rstats",
+	[MAP_UNWANTED] = "mcastd_unwanted",
+};
+
+/* The size that the options ask for, 0: the map's own. */
+static uint32_t wanted_entries(const struct dataplane_options *options, enum map map)
+{
+	switch (map) {
+	case MAP_GROUPS:
+	case MAP_SOURCES:
+	case MAP_ROUTES:
+	case MAP_RSTATS:
+		return options->max_routes;
+	case MAP_SETS:
+		return options->max_sets;
+	default:
+		return 0;
+	}
+}
+
+int dataplane_fail(struct dataplane_error *error, int err, const char *format, ...)
+{
+	va_list args;
+
+	if (error) {
+		va_start(args, format);
+		vsnprintf(error->text, sizeof(error->text), format, args);
+		va_end(args);
+	}
+	return err;
+}
+
+void dataplane_settle(struct dataplane *dp)
+{
+	dp->settled = dp->stamp++;
+	/*
+	 * A grace period of RCU: every run of an XDP program that had begun is over, and so is the
+	 * transmission it asked for. A kernel with isolated CPUs refuses; there we wait for longer
+	 * than a program can run.
+	 */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		usleep(20 * 1000);
+}
+
+/* --- maps ---------------------------------------------------------------------------------------
+ */
+
+static void pin_path(const struct dataplane *dp, enum map map, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s", dp->dir, map_names[map]);
+}
+
+/* Returns the number of entries of a map that is pinned, 0: none is, or -errno. */
+static int64_t pinned_entries(const struct dataplane *dp, enum map map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	char path[256];
+	int fd, err;
+
+	pin_path(dp, map, path, sizeof(path));
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	return err ? err : (int64_t)info.max_entries;
+}
+
+static int fail_errno(struct dataplane_error *error, int err, const char *what)
+{
+	if (err == -EPERM)
+		return dataplane_fail(error, err,
+				      "%s: not permitted: run as root, or with the capabilities "
+				      "BPF, NET_ADMIN, PERFMON and SYS_ADMIN",
+				      what);
+	return dataplane_fail(error, err, "%s: %s", what, strerror(-err));
+}
+
+/* The maps get the size of what is pinned, else the size asked for. */
+static int size_maps(struct dataplane *dp, struct bpf_object *object,
+		     const struct dataplane_options *options, bool *pinned)
+{
+	for (enum map m = 0; m < MAPS; m++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_names[m]);
+		int64_t entries = pinned_entries(dp, m);
+		int err;
+
+		if (entries < 0)
+			return (int)entries;
+		pinned[m] = entries > 0;
+		if (!entries)
+			entries = wanted_entries(options, m);
+		if (!entries)
+			entries = bpf_map__max_entries(map);
+		err = bpf_map__set_max_entries(map, (uint32_t)entries);
+		if (err)
+			return err;
+		dp->map_entries[m] = (uint32_t)entries;
+	}
+	return 0;
+}
+
+static void unpin_maps(const struct dataplane *dp, const bool *keep)
+{
+	char path[256];
+
+	for (enum map m = 0; m < MAPS; m++) {
+		if (keep && keep[m])
+			continue;
+		pin_path(dp, m, path, sizeof(path));
+		unlink(path);
+	}
+	rmdir(dp->dir);
+}
+
+static int check_abi(struct dataplane *dp, struct dataplane_error *error)
+{
+	int64_t version = pinned_entries(dp, MAP_ABI);
+
+	if (version < 0)
+		return fail_errno(error, (int)version, "reading the pinned maps");
+	if (version && version != MCASTD_ABI_VERSION)
+		return dataplane_fail(error, -EPROTONOSUPPORT,
+				      "the maps pinned in %s have ABI version %d, this mcastd has "
+				      "%d: stop the other mcastd, unload its programs (xdp-loader "
+				      "unload IF --all) and remove %s",
+				      dp->dir, (int)version, MCASTD_ABI_VERSION, dp->dir);
+	return 0;
+}
+
+static int fail_load(struct dataplane_error *error, int err, const char *what)
+{
+	static const struct {
+		enum bpf_map_type type;
+		const char *name;
+	} needed[] = {
+		{ BPF_MAP_TYPE_XSKMAP, "XSKMAP (AF_XDP)" },
+		{ BPF_MAP_TYPE_DEVMAP_HASH, "DEVMAP_HASH" },
+		{ BPF_MAP_TYPE_ARRAY_OF_MAPS, "ARRAY_OF_MAPS" },
+		{ BPF_MAP_TYPE_LRU_HASH, "LRU_HASH" },
+	};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && err != -EPERM; i++)
+		if (needed[i].type != BPF_MAP_TYPE_ARRAY_OF_MAPS &&
+		    libbpf_probe_bpf_map_type(needed[i].type, NULL) == 0)
+			return dataplane_fail(error, -EOPNOTSUPP,
+					      "this kernel lacks BPF maps of type %s: Linux 5.14 "
+					      "or later with XDP sockets is needed",
+					      needed[i].name);
+	return fail_errno(error, err, what);
+}
+
+/* Another object than the first uses the maps of the first. */
+static int reuse_maps(const struct dataplane *dp, struct bpf_object *object)
+{
+	int err = 0;
+
+	for (enum map m = 0; m < MAPS && !err; m++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_names[m]);
+
+		err = bpf_map__set_pin_path(map, NULL);
+		if (!err)
+			err = bpf_map__reuse_fd(map, dp->map_fd[m]);
+	}
+	return err;
+}
+
+int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object)
+{
+	size_t size;
+	const void *image = mcast_bpf__elf_bytes(&size);
+	int err;
+
+	*object = bpf_object__open_mem(image, size, NULL);
+	if (!*object)
+		return -errno;
+	err = reuse_maps(dp, *object);
+	if (err)
+		bpf_object__close(*object);
+	return err;
+}
+
+/* Creates the maps or takes them over, without a program: libxdp loads that to attach it. */
+static int load_maps(struct dataplane *dp, const struct dataplane_options *options, bool *pinned,
+		     struct dataplane_error *error)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dp->dir);
+	size_t size;
+	const void *image = mcast_bpf__elf_bytes(&size);
+	struct bpf_object *object = bpf_object__open_mem(image, size, &opts);
+	int err;
+
+	if (!object)
+		return fail_errno(error, -errno, "opening the BPF programs");
+	dp->objects[0] = object;
+	bpf_program__set_autoload(bpf_object__find_program_by_name(object, "mcastd_ingress"),
+				  false);
+	err = size_maps(dp, object, options, pinned);
+	if (err)
+		return fail_errno(error, err, "reading the pinned maps");
+	err = bpf_object__load(object);
+	if (err)
+		return fail_load(error, err, "creating the BPF maps");
+	for (enum map m = 0; m < MAPS; m++)
+		dp->map_fd[m] = bpf_object__find_map_fd_by_name(object, map_names[m]);
+	return 0;
+}
+
+static int load_egress(struct dataplane *dp, struct dataplane_error *error)
+{
+	size_t size;
+	const void *image = mcast_egress_bpf__elf_bytes(&size);
+	struct bpf_object *object = bpf_object__open_mem(image, size, NULL);
+	int err;
+
+	if (!object)
+		return fail_errno(error, -errno, "opening the BPF programs");
+	dp->objects[1] = object;
+	err = reuse_maps(dp, object);
+	if (!err)
+		err = bpf_object__load(object);
+	if (err)
+		return fail_load(error, err, "loading the egress program");
+	dp->egress_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_egress"));
+	return 0;
+}
+
+static size_t mapped_size(size_t entries, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (entries * size + page - 1) / page * page;
+}
+
+static void *map_memory(struct dataplane *dp, enum map map, size_t size)
+{
+	void *memory = mmap(NULL, mapped_size(dp->map_entries[map], size), PROT_READ | PROT_WRITE,
+			    MAP_SHARED, dp->map_fd[map], 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* --- open ---------------------------------------------------------------------------------------
+ */
+
+static int open_dir(struct dataplane *dp, struct dataplane_error *error)
+{
+	bool made = mkdir(dp->dir, 0700) == 0;
+	struct statfs fs;
+
+	if (statfs(dp->dir, &fs) == 0 && (uint32_t)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (made)
+		rmdir(dp->dir);
+	return dataplane_fail(error, -ENOENT,
+			      "%s is not on a BPF file system: mount one (mount -t bpf bpf "
+			      "/sys/fs/bpf), or give another directory (--bpffs)",
+			      dp->dir);
+}
+
+/* One descriptor for each port set: the limit of open files must leave room for them. */
+static void raise_file_limit(uint32_t sets)
+{
+	struct rlimit limit;
+	rlim_t wanted = (rlim_t)sets + OTHER_FILES;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int read_ownership(struct dataplane *dp, bool created)
+{
+	uint32_t zero = 0, flags = created ? MCASTD_ABI_DAEMON : 0;
+
+	if (created)
+		return bpf_map_update_elem(dp->map_fd[MAP_ABI], &zero, &flags, BPF_ANY);
+	if (bpf_map_lookup_elem(dp->map_fd[MAP_ABI], &zero, &flags))
+		return -errno;
+	dp->ours = flags & MCASTD_ABI_DAEMON;
+	return 0;
+}
+
+/* Reads what the maps hold, and makes the structures that mirror them. */
+static int open_state(struct dataplane *dp, bool created, struct dataplane_error *error)
+{
+	int err;
+
+	dp->ours = created;
+	dp->ports = map_memory(dp, MAP_PORTS, sizeof(struct mcastd_port));
+	dp->routes = map_memory(dp, MAP_ROUTES, sizeof(struct mcastd_route));
+	if (!dp->ports || !dp->routes)
+		return fail_errno(error, -errno, "mapping the BPF maps into memory");
+	raise_file_limit(dp->map_entries[MAP_SETS]);
+	err = read_ownership(dp, created);
+	if (!err)
+		err = set_open(dp);
+	if (!err)
+		err = port_adopt(dp);
+	if (!err)
+		err = route_open(dp);
+	if (!err)
+		err = set_adopt_done(dp);
+	return err ? fail_errno(error, err, "reading the BPF maps") : 0;
+}
+
+static void free_dataplane(struct dataplane *dp)
+{
+	route_close(dp);
+	set_close(dp);
+	if (dp->ports)
+		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
+	if (dp->routes)
+		munmap(dp->routes, mapped_size(dp->map_entries[MAP_ROUTES], sizeof(*dp->routes)));
+	for (size_t i = 0; i < 2; i++)
+		bpf_object__close(dp->objects[i]);
+	free(dp->dir);
+	free(dp);
+}
+
+static int be_quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int be_quiet_xdp(enum libxdp_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
+		   struct dataplane_error *error)
+{
+	struct dataplane *dp = calloc(1, sizeof(*dp));
+	bool pinned[MAPS] = { false };
+	int err;
+
+	*dataplane = NULL;
+	if (dp)
+		dp->dir = strdup(options->bpffs_dir ? options->bpffs_dir : MCASTD_PIN_DIR);
+	if (!dp || !dp->dir) {
+		free(dp);
+		return dataplane_fail(error, -ENOMEM, "out of memory");
+	}
+	dp->stamp = 1;
+	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
+	/* Errors are told by the caller, in the words of *error. */
+	libbpf_set_print(be_quiet);
+	libxdp_set_print(be_quiet_xdp);
+
+	err = open_dir(dp, error);
+	if (!err)
+		err = check_abi(dp, error);
+	if (err) {
+		rmdir(dp->dir);
+		free_dataplane(dp);
+		return err;
+	}
+	err = load_maps(dp, options, pinned, error);
+	if (!err)
+		err = load_egress(dp, error);
+	if (!err)
+		err = open_state(dp, !pinned[MAP_ABI], error);
+	if (err) {
+		unpin_maps(dp, pinned);
+		free_dataplane(dp);
+		return err;
+	}
+	*dataplane = dp;
+	return 0;
+}
+
+void dataplane_close(struct dataplane *dp, bool keep)
+{
+	if (!dp)
+		return;
+	if (!keep)
+		port_clear(dp);
+	attach_close(dp, keep);
+	if (!keep) {
+		route_clear(dp);
+		if (dp->ours)
+			unpin_maps(dp, NULL);
+	}
+	free_dataplane(dp);
+}
+
+int dataplane_xsks_fd(const struct dataplane *dp)
+{
+	return dp->map_fd[MAP_XSKS];
+}
+
+/* --- maintenance --------------------------------------------------------------------------------
+ */
+
+/* Waiting for the kernel takes some 10 ms: not more than a tenth of the time. */
+#define MAINTAIN_INTERVAL_MS 100
+
+uint64_t dataplane_maintain(struct dataplane *dp, uint64_t now_ms)
+{
+	if (!set_wants_work(dp) && !route_wants_work(dp))
+		return UINT64_MAX;
+	if (now_ms < dp->maintain_at_ms)
+		return dp->maintain_at_ms;
+	dp->maintain_at_ms = now_ms + MAINTAIN_INTERVAL_MS;
+	set_maintain(dp);
+	if (set_wants_work(dp) || route_wants_work(dp))
+		dataplane_settle(dp);
+	return set_wants_work(dp) || route_wants_work(dp) ? dp->maintain_at_ms : UINT64_MAX;
+}

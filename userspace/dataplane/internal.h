@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of this folder share.
+ *
+ * Nothing that a packet may still be using is given another meaning: what becomes free (a route
+ * index, a port set) is stamped with `stamp`, and may be used again when `settled` has passed the
+ * stamp, which takes a grace period of the kernel (dataplane_settle()).
+ */
+#ifndef DATAPLANE_INTERNAL_H
+#define DATAPLANE_INTERNAL_H
+
+#include "dataplane/dataplane.h"
+#include "dataplane/dict.h"
+
+struct bpf_object;
+struct xdp_program;
+
+#define SET_CLASSES 9 /* 2, 4, ... 512 slots */
+
+enum map {
+	MAP_ABI,
+	MAP_SLOTS,
+	MAP_PORTS,
+	MAP_GROUPS,
+	MAP_SOURCES,
+	MAP_ROUTES,
+	MAP_SETS,
+	MAP_XSKS,
+	MAP_PSTATS,
+	MAP_RSTATS,
+	MAP_UNWANTED,
+	MAPS,
+};
+
+/* One element of the map mcastd_sets. */
+struct port_set {
+	struct dict_node node;	      /* in set_dict while it has content */
+	struct port_set *prev, *next; /* in idle[] or spare[] of its class */
+	int fd;			      /* of the inner map; -1: the element is empty */
+	unsigned int class;
+	uint32_t refs; /* out words that name it */
+	uint32_t n;
+	uint16_t *slots;
+	uint64_t stamp; /* when refs became 0 */
+};
+
+struct set_list {
+	struct port_set *first, *last;
+	uint32_t n;
+};
+
+struct route {
+	struct dict_node node;
+	uint8_t source[4]; /* 0.0.0.0: the entry of the group */
+	uint8_t group[4];
+	uint32_t index;
+	uint32_t out[MCASTD_SIDES];
+	uint32_t n_sources; /* of a group: (S,G) routes that need the entry */
+	bool wanted;
+	bool adopted;
+};
+
+/* A route index that was given up. */
+struct retired {
+	uint32_t index;
+	uint64_t stamp;
+};
+
+struct attachment {
+	unsigned int ifindex;
+	enum dataplane_mode mode;
+	uint32_t prog_id;
+	bool ours; /* to be detached in the end */
+};
+
+struct dataplane {
+	char *dir;
+	bool ours;		       /* the maps are the daemon's, to be unpinned in the end */
+	struct bpf_object *objects[2]; /* the maps, and the egress program */
+	int map_fd[MAPS];
+	uint32_t map_entries[MAPS];
+	int egress_fd;
+	unsigned int n_cpus;
+
+	struct xdp_program *program; /* shared by all interfaces that have no dispatcher */
+	struct attachment *attachments;
+	size_t n_attachments;
+
+	struct mcastd_port *ports;   /* mapped */
+	struct mcastd_route *routes; /* mapped */
+
+	struct dict route_dict;
+	uint32_t *free_indexes;
+	uint32_t n_free_indexes;
+	struct retired *retired; /* ring */
+	uint32_t retired_first, n_retired;
+
+	struct port_set *sets;
+	struct dict set_dict;
+	uint32_t sets_of[SET_CLASSES];	    /* how many there are */
+	struct set_list spare[SET_CLASSES]; /* without content, to be used at once */
+	struct set_list idle[SET_CLASSES];  /* with content that no out word names, oldest first */
+	uint32_t next_unused;		    /* elements from here on hold no map yet */
+	bool egress_everywhere;		    /* see port_run_egress() */
+
+	uint64_t stamp, settled;
+	uint64_t maintain_at_ms;
+};
+
+/* dataplane.c */
+int dataplane_fail(struct dataplane_error *error, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Waits until no packet uses what was given up before. */
+void dataplane_settle(struct dataplane *dp);
+
+/* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
+int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
+
+/* attach.c */
+bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);
+void attach_close(struct dataplane *dp, bool keep);
+
+/* port.c */
+int port_adopt(struct dataplane *dp);
+void port_clear(struct dataplane *dp);
+/*
+ * From now on every frame to any port passes the egress program. The kernel runs the program of
+ * the first frame of a batch for all frames to one device: a port set can only be used when the
+ * frames that go to one port alone bring the same program. As long as there is no set they do
+ * without. Waits for the kernel the first time.
+ */
+void port_run_egress(struct dataplane *dp);
+
+/* set.c: out words and the sets behind them */
+int set_open(struct dataplane *dp);
+void set_close(struct dataplane *dp);
+/* Gives the out word for these slots, and a reference to its set. */
+int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_t *out);
+void out_release(struct dataplane *dp, uint32_t out);
+/* A reference for an out word found in maps that were taken over; false: it cannot be. */
+bool out_adopt(struct dataplane *dp, uint32_t out);
+/* The sets without reference lose their content; the pool is filled. */
+int set_adopt_done(struct dataplane *dp);
+/* Puts the slot's device into all sets that contain the slot, or takes it out. */
+int set_add_device(struct dataplane *dp, uint32_t slot);
+void set_del_device(struct dataplane *dp, uint32_t slot);
+bool set_wants_work(const struct dataplane *dp);
+void set_maintain(struct dataplane *dp);
+
+/* route.c */
+int route_open(struct dataplane *dp);
+int route_adopt(struct dataplane *dp);
+void route_clear(struct dataplane *dp);
+void route_close(struct dataplane *dp);
+bool route_wants_work(const struct dataplane *dp);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ports: which interface has which slot, and what the programs know about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "dataplane/internal.h"
+
+static uint32_t slot_of(const struct dataplane *dp, unsigned int ifindex)
+{
+	uint32_t slot = 0;
+
+	if (ifindex >= dp->map_entries[MAP_SLOTS] ||
+	    bpf_map_lookup_elem(dp->map_fd[MAP_SLOTS], &ifindex, &slot) ||
+	    slot >= dp->map_entries[MAP_PORTS])
+		return 0;
+	return slot;
+}
+
+static int slot_write(struct dataplane *dp, uint32_t ifindex, uint32_t slot)
+{
+	return bpf_map_update_elem(dp->map_fd[MAP_SLOTS], &ifindex, &slot, BPF_ANY);
+}
+
+unsigned int dataplane_port_slot(const struct dataplane *dp, unsigned int ifindex)
+{
+	return slot_of(dp, ifindex);
+}
+
+void port_run_egress(struct dataplane *dp)
+{
+	if (dp->egress_everywhere)
+		return;
+	dp->egress_everywhere = true;
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex)
+			dp->ports[slot].flags |= MCASTD_PORT_EGRESS;
+	dataplane_settle(dp);
+}
+
+static void port_fill(const struct dataplane *dp, struct mcastd_port *entry,
+		      const struct dataplane_port *port)
+{
+	uint32_t flags = 0;
+
+	if (port->drop_unknown)
+		flags |= MCASTD_PORT_DROP_UNKNOWN;
+	if (dp->egress_everywhere)
+		flags |= MCASTD_PORT_EGRESS;
+	if (attach_is_ours(dp, port->ifindex))
+		flags |= MCASTD_PORT_ATTACHED;
+	memcpy(entry->mac, port->mac, sizeof(entry->mac));
+	entry->side = (uint8_t)port->side;
+	entry->ttl_threshold = port->ttl_threshold;
+	entry->mtu = port->mtu;
+	entry->vlan = (uint16_t)port->vlan;
+	entry->flags = flags;
+	entry->ifindex = port->ifindex;
+}
+
+int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dataplane_port *port,
+		       struct dataplane_error *error)
+{
+	struct mcastd_port *entry;
+	int err;
+
+	if (slot < 1 || slot >= dp->map_entries[MAP_PORTS])
+		return dataplane_fail(error, -ENOSPC, "%s: more than %u ports", port->name,
+				      dp->map_entries[MAP_PORTS] - 1);
+	if (port->ifindex < 1 || port->ifindex >= dp->map_entries[MAP_SLOTS])
+		return dataplane_fail(error, -ERANGE,
+				      "%s: its interface index %u is beyond %u, the last one the "
+				      "maps have room for",
+				      port->name, port->ifindex, dp->map_entries[MAP_SLOTS] - 1);
+	entry = &dp->ports[slot];
+	if (entry->ifindex && entry->ifindex != port->ifindex)
+		dataplane_port_del(dp, slot);
+	if (entry->ifindex) {
+		port_fill(dp, entry, port);
+		return 0;
+	}
+
+	/* First what leads to the port, last what makes it one. */
+	port_fill(dp, entry, port);
+	err = set_add_device(dp, slot);
+	if (!err)
+		err = slot_write(dp, port->ifindex, slot);
+	if (err) {
+		dataplane_port_del(dp, slot);
+		return dataplane_fail(error, err, "%s: cannot be made a port: %s", port->name,
+				      err == -EINVAL ? "no such interface in this namespace"
+						     : strerror(-err));
+	}
+	return 0;
+}
+
+int dataplane_port_del(struct dataplane *dp, unsigned int slot)
+{
+	struct mcastd_port *entry;
+	uint32_t ifindex, out;
+
+	if (slot < 1 || slot >= dp->map_entries[MAP_PORTS] || !dp->ports[slot].ifindex)
+		return -ENOENT;
+	entry = &dp->ports[slot];
+	ifindex = entry->ifindex;
+	out = entry->default_out;
+	if (slot_of(dp, ifindex) == slot)
+		slot_write(dp, ifindex, 0);
+	set_del_device(dp, slot);
+	entry->default_out = MCASTD_OUT_NONE;
+	out_release(dp, out);
+	memset(entry, 0, sizeof(*entry));
+	return 0;
+}
+
+int dataplane_port_default(struct dataplane *dp, unsigned int slot,
+			   const struct forward_ports *ports)
+{
+	uint32_t out, old;
+	int err;
+
+	if (slot < 1 || slot >= dp->map_entries[MAP_PORTS])
+		return -EINVAL;
+	err = out_acquire(dp, ports, &out);
+	if (err)
+		return err;
+	old = dp->ports[slot].default_out;
+	__atomic_store_n(&dp->ports[slot].default_out, out, __ATOMIC_RELEASE);
+	out_release(dp, old);
+	return 0;
+}
+
+/* Keeps the ports that are whole: their interface is there and is known under their slot. */
+int port_adopt(struct dataplane *dp)
+{
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++) {
+		struct mcastd_port *entry = &dp->ports[slot];
+		char name[IF_NAMESIZE];
+
+		if (!entry->ifindex)
+			continue;
+		if (entry->flags & MCASTD_PORT_EGRESS)
+			dp->egress_everywhere = true;
+		if (!out_adopt(dp, entry->default_out))
+			entry->default_out = MCASTD_OUT_NONE;
+		if (slot_of(dp, entry->ifindex) != slot || !if_indextoname(entry->ifindex, name))
+			dataplane_port_del(dp, slot);
+	}
+	return 0;
+}
+
+void port_clear(struct dataplane *dp)
+{
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex)
+			dataplane_port_del(dp, slot);
+}

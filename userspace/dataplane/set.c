@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Port sets: devmap hashes in the map mcastd_sets, found by content and shared by all routes that
+ * go to the same ports.
+ *
+ * Putting a map into mcastd_sets takes a grace period of the kernel, some 10 ms, whether it is one
+ * map or many. So empty maps are put there in advance, in size classes (a broadcast visits every
+ * bucket of the map, hence each is as small as its content allows). Making a set is then a few
+ * cheap insertions into a spare map. A set that no out word names any more is idle: it keeps its
+ * content, and can come back, until a new set needs its map.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "dataplane/internal.h"
+
+#define BATCH_MAX 256
+#define LOW_WATER 16 /* spare and settled sets that should be there, in a class that is in use */
+
+static const uint32_t first_pool[SET_CLASSES] = { 64, 64, 64, 32, 32 };
+
+static uint32_t class_size(unsigned int class)
+{
+	return 2u << class;
+}
+
+static unsigned int class_of(uint32_t n)
+{
+	unsigned int class = 0;
+
+	while (class_size(class) < n)
+		class ++;
+	return class;
+}
+
+static uint32_t set_id(const struct dataplane *dp, const struct port_set *set)
+{
+	return (uint32_t)(set - dp->sets);
+}
+
+/* --- lists --------------------------------------------------------------------------------------
+ */
+
+static void list_append(struct set_list *list, struct port_set *set)
+{
+	set->next = NULL;
+	set->prev = list->last;
+	*(list->last ? &list->last->next : &list->first) = set;
+	list->last = set;
+	list->n++;
+}
+
+static void list_remove(struct set_list *list, struct port_set *set)
+{
+	*(set->prev ? &set->prev->next : &list->first) = set->next;
+	*(set->next ? &set->next->prev : &list->last) = set->prev;
+	set->prev = set->next = NULL;
+	list->n--;
+}
+
+/* --- content ------------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_slots(const struct dataplane *dp, const uint16_t *slots, uint32_t n)
+{
+	return dict_hash(&dp->set_dict, slots, n * sizeof(*slots));
+}
+
+static struct port_set *find_set(const struct dataplane *dp, const uint16_t *slots, uint32_t n)
+{
+	struct dict_node *node = dict_find(&dp->set_dict, hash_slots(dp, slots, n));
+
+	for (; node; node = dict_find_next(node)) {
+		struct port_set *set = dict_entry(node, struct port_set, node);
+
+		if (set->n == n && memcmp(set->slots, slots, n * sizeof(*slots)) == 0)
+			return set;
+	}
+	return NULL;
+}
+
+static bool set_has(const struct port_set *set, uint32_t slot)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->slots[i] == slot)
+			return true;
+	return false;
+}
+
+static int put_device(const struct dataplane *dp, const struct port_set *set, uint32_t slot)
+{
+	struct mcastd_dev dev = {
+		.ifindex = dp->ports[slot].ifindex,
+		.prog_fd = set == &dp->sets[MCASTD_SET_PLAIN] ? 0 : (uint32_t)dp->egress_fd,
+	};
+
+	return dev.ifindex ? bpf_map_update_elem(set->fd, &slot, &dev, BPF_ANY) : 0;
+}
+
+/* The set's content goes; it is in no list then. */
+static void set_empty(struct dataplane *dp, struct port_set *set)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		uint32_t slot = set->slots[i];
+
+		bpf_map_delete_elem(set->fd, &slot);
+	}
+	if (set->n)
+		dict_del(&dp->set_dict, &set->node);
+	free(set->slots);
+	set->slots = NULL;
+	set->n = 0;
+}
+
+static int set_fill(struct dataplane *dp, struct port_set *set, const uint16_t *slots, uint32_t n)
+{
+	set->slots = malloc(n * sizeof(*slots));
+	if (!set->slots)
+		return -ENOMEM;
+	memcpy(set->slots, slots, n * sizeof(*slots));
+	set->n = n;
+	dict_add(&dp->set_dict, &set->node, hash_slots(dp, slots, n));
+	for (uint32_t i = 0; i < n; i++) {
+		int err = put_device(dp, set, slots[i]);
+
+		/* -EINVAL: the interface has just vanished, its port will go. */
+		if (err && err != -EINVAL) {
+			set_empty(dp, set);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* --- the pool -----------------------------------------------------------------------------------
+ */
+
+static bool is_settled(const struct dataplane *dp, const struct port_set *set)
+{
+	return set->stamp <= dp->settled;
+}
+
+/* A set without content of this class out of the pool, or NULL. */
+static struct port_set *pool_take(struct dataplane *dp, unsigned int class)
+{
+	struct port_set *set = dp->spare[class].first;
+
+	if (set) {
+		list_remove(&dp->spare[class], set);
+		return set;
+	}
+	set = dp->idle[class].first;
+	if (!set || !is_settled(dp, set))
+		return NULL;
+	list_remove(&dp->idle[class], set);
+	set_empty(dp, set);
+	return set;
+}
+
+/* An element of mcastd_sets that may get another map: an unused one, else one of another class. */
+static struct port_set *pool_take_element(struct dataplane *dp, unsigned int for_class)
+{
+	unsigned int most = SET_CLASSES;
+
+	while (dp->next_unused < dp->map_entries[MAP_SETS]) {
+		struct port_set *set = &dp->sets[dp->next_unused++];
+
+		if (set->fd < 0)
+			return set;
+	}
+	for (unsigned int c = 0; c < SET_CLASSES; c++)
+		if (c != for_class && dp->spare[c].n + dp->idle[c].n &&
+		    (most == SET_CLASSES ||
+		     dp->spare[c].n + dp->idle[c].n > dp->spare[most].n + dp->idle[most].n))
+			most = c;
+	return most == SET_CLASSES ? NULL : pool_take(dp, most);
+}
+
+static int install_maps(struct dataplane *dp, uint32_t *ids, int *fds, uint32_t n)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	uint32_t done = n;
+	int err;
+
+	err = bpf_map_update_batch(dp->map_fd[MAP_SETS], ids, fds, &done, &opts);
+	if (!err)
+		return 0;
+	/* Before Linux 5.18 (arrays of maps have no batches there) one by one. */
+	for (uint32_t i = 0; i < n; i++) {
+		err = bpf_map_update_elem(dp->map_fd[MAP_SETS], &ids[i], &fds[i], BPF_ANY);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Adds so many spare sets of each class, or as many as there is room for. */
+static int pool_grow(struct dataplane *dp, const uint32_t *wanted)
+{
+	uint32_t ids[BATCH_MAX], n = 0;
+	unsigned int classes[BATCH_MAX];
+	int fds[BATCH_MAX], err = 0;
+
+	for (unsigned int c = 0; c < SET_CLASSES; c++) {
+		for (uint32_t i = 0; i < wanted[c] && n < BATCH_MAX; i++) {
+			struct port_set *set = pool_take_element(dp, c);
+
+			if (!set)
+				break;
+			ids[n] = set_id(dp, set);
+			classes[n] = c;
+			n++;
+		}
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		fds[i] = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "mcastd_set", sizeof(uint32_t),
+					sizeof(struct mcastd_dev), class_size(classes[i]), NULL);
+		if (fds[i] < 0)
+			err = fds[i];
+	}
+	if (n && !err)
+		err = install_maps(dp, ids, fds, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct port_set *set = &dp->sets[ids[i]];
+
+		if (err) {
+			if (fds[i] >= 0)
+				close(fds[i]);
+			if (set->fd >= 0)
+				list_append(&dp->spare[set->class], set);
+			continue;
+		}
+		if (set->fd >= 0) {
+			close(set->fd);
+			dp->sets_of[set->class]--;
+		}
+		set->fd = fds[i];
+		set->class = classes[i];
+		dp->sets_of[set->class]++;
+		list_append(&dp->spare[set->class], set);
+	}
+	return err ? err : n ? 0 : -ENOSPC;
+}
+
+/* A class grows by as much as it has, so that steady demand is met in few steps. */
+static int pool_grow_class(struct dataplane *dp, unsigned int class)
+{
+	uint32_t wanted[SET_CLASSES] = { 0 }, n = dp->sets_of[class];
+
+	wanted[class] = n < LOW_WATER ? LOW_WATER : n > BATCH_MAX ? BATCH_MAX : n;
+	return pool_grow(dp, wanted);
+}
+
+static struct port_set *pool_get(struct dataplane *dp, unsigned int class)
+{
+	struct port_set *set = pool_take(dp, class);
+
+	if (!set && pool_grow_class(dp, class) == 0)
+		set = pool_take(dp, class);
+	if (!set && dp->idle[class].first) {
+		dataplane_settle(dp);
+		set = pool_take(dp, class);
+	}
+	/* A map that is too large works too, only slower. */
+	for (unsigned int c = class + 1; !set && c < SET_CLASSES; c++)
+		set = pool_take(dp, c);
+	return set;
+}
+
+static bool class_is_low(const struct dataplane *dp, unsigned int class)
+{
+	uint32_t n = dp->spare[class].n;
+	const struct port_set *set = dp->idle[class].first;
+
+	for (; n < LOW_WATER && set && is_settled(dp, set); set = set->next)
+		n++;
+	return n < LOW_WATER && dp->sets_of[class];
+}
+
+static bool can_grow(const struct dataplane *dp)
+{
+	return dp->next_unused < dp->map_entries[MAP_SETS];
+}
+
+bool set_wants_work(const struct dataplane *dp)
+{
+	for (unsigned int c = 0; c < SET_CLASSES; c++) {
+		const struct set_list *idle = &dp->idle[c];
+
+		if (class_is_low(dp, c) &&
+		    (can_grow(dp) || (idle->last && !is_settled(dp, idle->last))))
+			return true;
+	}
+	return false;
+}
+
+void set_maintain(struct dataplane *dp)
+{
+	/* Idle sets that have settled may be enough; the caller sees to that. */
+	for (unsigned int c = 0; c < SET_CLASSES; c++)
+		if (class_is_low(dp, c) && can_grow(dp) &&
+		    dp->spare[c].n + dp->idle[c].n < LOW_WATER)
+			pool_grow_class(dp, c);
+}
+
+/* --- out words ----------------------------------------------------------------------------------
+ */
+
+static void set_ref(struct dataplane *dp, struct port_set *set)
+{
+	if (set->refs++ == 0)
+		list_remove(&dp->idle[set->class], set);
+}
+
+int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_t *out)
+{
+	struct port_set *set;
+	int err;
+
+	if (ports->n < 2) {
+		*out = ports->n ? MCASTD_OUT_PORT | ports->slots[0] : MCASTD_OUT_NONE;
+		return 0;
+	}
+	set = find_set(dp, ports->slots, ports->n);
+	if (set) {
+		set_ref(dp, set);
+	} else {
+		port_run_egress(dp);
+		set = pool_get(dp, class_of(ports->n));
+		if (!set)
+			return -ENOSPC;
+		err = set_fill(dp, set, ports->slots, ports->n);
+		if (err) {
+			list_append(&dp->spare[set->class], set);
+			return err;
+		}
+		set->refs = 1;
+	}
+	*out = set_id(dp, set);
+	return 0;
+}
+
+void out_release(struct dataplane *dp, uint32_t out)
+{
+	struct port_set *set;
+
+	if (out == MCASTD_OUT_NONE || out & MCASTD_OUT_PORT)
+		return;
+	set = &dp->sets[out];
+	if (--set->refs > 0)
+		return;
+	set->stamp = dp->stamp;
+	list_append(&dp->idle[set->class], set);
+}
+
+/* --- devices ------------------------------------------------------------------------------------
+ */
+
+int set_add_device(struct dataplane *dp, uint32_t slot)
+{
+	int err = 0;
+
+	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
+		err = put_device(dp, &dp->sets[id], slot);
+	for (struct dict_node *node = NULL; !err && (node = dict_next(&dp->set_dict, node));) {
+		struct port_set *set = dict_entry(node, struct port_set, node);
+
+		if (set_has(set, slot))
+			err = put_device(dp, set, slot);
+	}
+	if (err)
+		set_del_device(dp, slot);
+	return err;
+}
+
+void set_del_device(struct dataplane *dp, uint32_t slot)
+{
+	for (uint32_t id = 0; id < MCASTD_SET_FIRST; id++)
+		bpf_map_delete_elem(dp->sets[id].fd, &slot);
+	for (struct dict_node *node = NULL; (node = dict_next(&dp->set_dict, node));) {
+		struct port_set *set = dict_entry(node, struct port_set, node);
+
+		if (set_has(set, slot))
+			bpf_map_delete_elem(set->fd, &slot);
+	}
+}
+
+/* --- open and close -----------------------------------------------------------------------------
+ */
+
+static int compare_slots(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+/* Takes over the inner map of one element, with what it holds. */
+static int adopt_element(struct dataplane *dp, struct port_set *set, uint32_t map_id)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info), key, *last = NULL, n = 0;
+	uint16_t slots[MCASTD_MAX_PORTS];
+	int fd = bpf_map_get_fd_by_id(map_id);
+
+	if (fd < 0)
+		return fd;
+	set->fd = fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	set->class = class_of(info.max_entries);
+	if (set_id(dp, set) < MCASTD_SET_FIRST)
+		return 0;
+	dp->sets_of[set->class]++;
+	while (n < MCASTD_MAX_PORTS && bpf_map_get_next_key(fd, last, &key) == 0) {
+		slots[n++] = (uint16_t)key;
+		last = &key;
+	}
+	if (!n) {
+		list_append(&dp->spare[set->class], set);
+		return 0;
+	}
+	dp->egress_everywhere = true;
+	qsort(slots, n, sizeof(slots[0]), compare_slots);
+	set->slots = malloc(n * sizeof(slots[0]));
+	if (!set->slots)
+		return -ENOMEM;
+	memcpy(set->slots, slots, n * sizeof(slots[0]));
+	set->n = n;
+	dict_add(&dp->set_dict, &set->node, hash_slots(dp, slots, n));
+	list_append(&dp->idle[set->class], set);
+	return 0;
+}
+
+static int create_set_of_all(struct dataplane *dp, uint32_t id)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "mcastd_all", sizeof(uint32_t),
+				sizeof(struct mcastd_dev), dp->map_entries[MAP_PORTS], NULL);
+
+	if (fd < 0)
+		return fd;
+	dp->sets[id].fd = fd;
+	return bpf_map_update_elem(dp->map_fd[MAP_SETS], &id, &fd, BPF_ANY);
+}
+
+int set_open(struct dataplane *dp)
+{
+	int err;
+
+	dp->sets = calloc(dp->map_entries[MAP_SETS], sizeof(*dp->sets));
+	if (!dp->sets)
+		return -ENOMEM;
+	for (uint32_t id = 0; id < dp->map_entries[MAP_SETS]; id++)
+		dp->sets[id].fd = -1;
+	dp->next_unused = MCASTD_SET_FIRST;
+	err = dict_init(&dp->set_dict);
+	for (uint32_t id = 0; !err && id < dp->map_entries[MAP_SETS]; id++) {
+		uint32_t map_id;
+
+		if (bpf_map_lookup_elem(dp->map_fd[MAP_SETS], &id, &map_id) == 0)
+			err = adopt_element(dp, &dp->sets[id], map_id);
+	}
+	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
+		if (dp->sets[id].fd < 0)
+			err = create_set_of_all(dp, id);
+	return err;
+}
+
+bool out_adopt(struct dataplane *dp, uint32_t out)
+{
+	if (out == MCASTD_OUT_NONE || out & MCASTD_OUT_PORT)
+		return (out & MCASTD_OUT_VALUE) < MCASTD_MAX_PORTS;
+	if (out >= dp->map_entries[MAP_SETS] || !dp->sets[out].n)
+		return false;
+	set_ref(dp, &dp->sets[out]);
+	return true;
+}
+
+int set_adopt_done(struct dataplane *dp)
+{
+	uint32_t wanted[SET_CLASSES];
+
+	for (unsigned int c = 0; c < SET_CLASSES; c++) {
+		struct port_set *set;
+
+		while ((set = dp->idle[c].first)) {
+			list_remove(&dp->idle[c], set);
+			set_empty(dp, set);
+			list_append(&dp->spare[c], set);
+		}
+		wanted[c] = first_pool[c] > dp->spare[c].n ? first_pool[c] - dp->spare[c].n : 0;
+	}
+	pool_grow(dp, wanted);
+	return 0;
+}
+
+void set_close(struct dataplane *dp)
+{
+	for (uint32_t id = 0; dp->sets && id < dp->map_entries[MAP_SETS]; id++) {
+		free(dp->sets[id].slots);
+		if (dp->sets[id].fd >= 0)
+			close(dp->sets[id].fd);
+	}
+	free(dp->sets);
+	dict_fini(&dp->set_dict);
+}

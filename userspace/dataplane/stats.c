@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counters out of the maps. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "dataplane/internal.h"
+
+static const char *const verdict_names[MCASTD_VERDICTS] = {
+	[MCASTD_FORWARDED] = "forwarded",
+	[MCASTD_IGMP_PUNTED] = "igmp-punted",
+	[MCASTD_IGMP_PASSED] = "igmp-passed",
+	[MCASTD_LINK_LOCAL_GROUP] = "link-local-group",
+	[MCASTD_NO_ROUTE] = "no-route",
+	[MCASTD_NO_MEMBER] = "no-member",
+	[MCASTD_TTL_EXPIRED] = "ttl-expired",
+	[MCASTD_WRONG_PORT] = "wrong-port",
+	[MCASTD_BOUNDARY] = "boundary",
+	[MCASTD_MARTIAN_SOURCE] = "martian-source",
+	[MCASTD_LINK_LOCAL_SOURCE] = "link-local-source",
+	[MCASTD_BAD_HEADER] = "bad-header",
+	[MCASTD_BAD_CHECKSUM] = "bad-checksum",
+	[MCASTD_UNICAST_FRAME] = "unicast-frame",
+	[MCASTD_REDIRECT_FAILED] = "redirect-failed",
+};
+
+const char *dataplane_verdict_name(enum mcastd_verdict verdict)
+{
+	return (unsigned int)verdict < MCASTD_VERDICTS ? verdict_names[verdict] : "unknown";
+}
+
+int dataplane_port_stats(struct dataplane *dp, unsigned int slot, struct mcastd_port_stats *stats)
+{
+	const size_t fields = sizeof(*stats) / sizeof(uint64_t);
+	uint64_t *sum = (uint64_t *)(void *)stats, *cpus;
+	int err;
+
+	memset(stats, 0, sizeof(*stats));
+	cpus = calloc(dp->n_cpus, sizeof(*stats));
+	if (!cpus)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(dp->map_fd[MAP_PSTATS], &slot, cpus);
+	for (size_t i = 0; i < dp->n_cpus * fields && !err; i++)
+		sum[i % fields] += cpus[i];
+	free(cpus);
+	return err;
+}
+
+int dataplane_each_unwanted(struct dataplane *dp, dataplane_unwanted_fn fn, void *arg)
+{
+	struct mcastd_unwanted_key key, next;
+	struct mcastd_unwanted value;
+	uint32_t left = dp->map_entries[MAP_UNWANTED];
+	void *last = NULL;
+
+	/* Bounded: while frames arrive the walk may start anew when its key is forgotten. */
+	while (left-- && bpf_map_get_next_key(dp->map_fd[MAP_UNWANTED], last, &next) == 0) {
+		key = next;
+		last = &key;
+		if (bpf_map_lookup_elem(dp->map_fd[MAP_UNWANTED], &key, &value) == 0 &&
+		    !fn(&key, &value, arg))
+			break;
+	}
+	return 0;
+}
