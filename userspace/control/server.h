@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control socket: a client sends one line of words ("show groups eth1"), gets one JSON object
- * on one line, and the connection ends. `monitor` keeps it open and gets one object per event.
- * Errors are {"error": "what and what to do", "status": sysexits number}.
+ * on one line, and the connection ends. `monitor` keeps it open and gets one object per event,
+ * the first being {"event": "monitoring"}. Errors are {"error": "what and what to do", "status":
+ * sysexits number}.
+ *
+ * Nothing here waits for a client, and all of them together take a bounded amount of memory: the
+ * limits below. Who is over them is disconnected, the oldest first.
  */
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "platform/loop.h"
 
@@ -15,18 +20,28 @@ struct server;
 
 #define SERVER_WORDS_MAX 8
 #define SERVER_LINE_MAX 512
+#define SERVER_CLIENTS_MAX 256
+#define SERVER_MONITORS_MAX 32
+#define SERVER_REQUEST_MS 5000	      /* to send the whole line */
+#define SERVER_ANSWER_MS 30000	      /* to read the next piece of the answer */
+#define SERVER_ANSWERS_MAX (64 << 20) /* bytes that wait for all clients; one may exceed it */
+#define SERVER_MONITOR_BUFFER_MAX (256 << 10) /* bytes that wait for one monitor */
 
-/* Answers one request; never NULL. The words do not include quotes or escapes. */
+/* Answers one request; the server releases what it returns. NULL only when memory ran out. */
 typedef json_t *(*server_request_fn)(void *arg, int argc, const char *const *argv);
 
 /*
  * Listens on a Unix socket with mode 0660, replacing one that nobody listens on any more.
- * Returns 0, -EADDRINUSE when another daemon answers there, or -errno.
+ * Returns 0, -EADDRINUSE when another daemon answers there, -ENOTSOCK when something else than a
+ * socket is there, or -errno.
  */
 int server_open(struct server **server, struct loop *loop, const char *path,
 		server_request_fn request, void *arg);
+/* Disconnects everyone and removes the socket. */
 void server_close(struct server *server);
-/* Sends an event to everyone who monitors; takes no reference. Slow readers miss events, counted.
+/*
+ * Sends an event to everyone who monitors; takes no reference. Who reads too slowly misses events
+ * and is told how many: {"event": "missed", "count": N}.
  */
 void server_publish(struct server *server, const json_t *event);
 /* True when someone monitors: worth making events. */
