@@ -67,5 +67,9 @@ void actions_init(struct actions *actions);
 /* Forgets all actions, keeps the memory for the next call. */
 void actions_clear(struct actions *actions);
 void actions_fini(struct actions *actions);
+/* For who fills the list: a new action, or NULL when memory ran out (then .failed is set). */
+struct action *actions_add(struct actions *actions, enum action_type type, unsigned int port);
+/* Storage that lasts until the list is cleared; NULL when memory ran out. */
+void *actions_alloc(struct actions *actions, size_t size);
 
 #endif

@@ -27,6 +27,20 @@ struct prefix {
 	uint8_t len; /* of 128 bits: an IPv4 /24 is 120 */
 };
 
+/* Initialisers: ADDR_V4(224, 0, 0, 1), PREFIX_V4(224, 0, 0, 0, 4). */
+#define ADDR_V4(b0, b1, b2, b3)                                                          \
+	{                                                                                \
+		{                                                                        \
+			{                                                                \
+				0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b0, b1, b2, b3 \
+			}                                                                \
+		}                                                                        \
+	}
+#define PREFIX_V4(b0, b1, b2, b3, bits)              \
+	{                                            \
+		ADDR_V4(b0, b1, b2, b3), 96 + (bits) \
+	}
+
 static inline struct addr addr_from_v4(const uint8_t v4[static 4])
 {
 	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };

@@ -72,7 +72,7 @@ struct port_config {
 	bool ignore_v2;
 	uint32_t max_groups;	    /* 0: no limit */
 	uint32_t max_group_sources; /* 0: no limit */
-	uint32_t max_hosts;	    /* tracked hosts of one port; 0: no limit */
+	uint32_t max_hosts;	    /* tracked (host, group) pairs of one port; 0: no limit */
 	uint32_t mtu;		    /* bytes of the largest IP packet */
 	struct policy group_policy;
 	struct policy source_policy;
@@ -119,6 +119,8 @@ void port_config_init(struct port_config *config);
  * Returns NULL, or what is wrong and what would be right, in words.
  */
 const char *port_config_check(const struct port_config *config);
+/* What is allowed but not wise (R-8.1-RV: robustness 1), in words; or NULL. */
+const char *port_config_warn(const struct port_config *config);
 
 /* seed: for the random delays. Returns NULL when memory ran out. */
 struct engine *engine_new(uint64_t seed);

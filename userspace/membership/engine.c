@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The engine's public calls: ports come and go, messages and time are handed to the parts. */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "membership.h"
+#include "querier.h"
+#include "receive.h"
+#include "report.h"
+#include "track.h"
+
+/* Timers carried out by one engine_tick(): keeps a call well under a millisecond. */
+#define TICK_TIMERS 512
+
+struct engine *engine_new(uint64_t seed)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return NULL;
+	engine->random = seed;
+	engine->hash_seed[0] = (seed ^ 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9 | 1;
+	engine->hash_seed[1] = (seed ^ 0x94d049bb133111eb) * 0xff51afd7ed558ccd | 1;
+	return engine;
+}
+
+static void port_free(struct port *port)
+{
+	timers_leave(&port->engine->timers, &port->timer);
+	settings_fini(&port->settings);
+	free(port->subnets);
+	free(port->own);
+	free(port);
+}
+
+void engine_free(struct engine *engine)
+{
+	struct actions ignored;
+
+	if (!engine)
+		return;
+	actions_init(&ignored);
+	for (unsigned int i = 1; i < ENGINE_MAX_PORTS; i++) {
+		engine_port_remove(engine, i, engine->now, &ignored);
+		actions_clear(&ignored);
+	}
+	actions_fini(&ignored);
+	table_fini(&engine->groups);
+	timers_fini(&engine->timers);
+	free(engine->scratch);
+	free(engine);
+}
+
+static struct port *port_of(const struct engine *engine, unsigned int number)
+{
+	return number < ENGINE_MAX_PORTS ? engine->ports[number] : NULL;
+}
+
+static bool is_downstream(const struct port *port)
+{
+	return port->settings.config.role == PORT_DOWNSTREAM;
+}
+
+/* --- ports --- */
+
+/* Ends what hosts asked for on the port. */
+static void drop_all(struct port *port, uint64_t now, struct actions *out)
+{
+	struct membership *m, *next;
+
+	for (m = port->memberships; m; m = next) {
+		next = m->next;
+		membership_drop(m, now, out);
+	}
+}
+
+static int port_start(struct port *port, uint64_t now, struct actions *out)
+{
+	port->up = true;
+	if (!is_downstream(port))
+		return 0;
+	querier_start(port, now, out);
+	return membership_attach_statics(port, now, out);
+}
+
+/* R-LINK: what the link wanted ends with it. */
+static void port_stop(struct port *port, uint64_t now, struct actions *out)
+{
+	if (!port->up)
+		return;
+	port->up = false;
+	if (!is_downstream(port))
+		return;
+	querier_stop(port);
+	membership_detach_statics(port, &port->settings, now, out);
+	drop_all(port, now, out);
+	actions_add(out, ACTION_PORT, port->number);
+}
+
+static int port_add(struct engine *engine, unsigned int number, const struct settings *settings)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	if (!port)
+		return -ENOMEM;
+	if (timers_join(&engine->timers, &port->timer, TIMER_PORT)) {
+		free(port);
+		return -ENOMEM;
+	}
+	port->engine = engine;
+	port->number = number;
+	port->settings = *settings;
+	port->robustness = settings->config.robustness;
+	port->query_interval_ms = settings->config.query_interval_ms;
+	port->older_version = 3;
+	port->reply_at = ENGINE_NEVER;
+	engine->ports[number] = port;
+	return 0;
+}
+
+/* Other settings for a port that is there. Returns 0 or -ENOMEM, which only static groups meet. */
+static int port_change(struct port *port, const struct settings *settings, uint64_t now,
+		       struct actions *out)
+{
+	struct settings old = port->settings;
+	bool restart = port->up && old.config.role != settings->config.role;
+	int err = 0;
+
+	if (restart)
+		port_stop(port, now, out);
+	port->settings = *settings;
+	if (restart) {
+		err = port_start(port, now, out);
+	} else if (port->up && is_downstream(port)) {
+		err = membership_attach_statics(port, now, out);
+		membership_detach_statics(port, &old, now, out);
+		report_recheck(port, now, out);
+		querier_reconfigure(port, now);
+	}
+	settings_fini(&old);
+	return err;
+}
+
+int engine_port_configure(struct engine *engine, unsigned int number,
+			  const struct port_config *config, uint64_t now, struct actions *out)
+{
+	struct settings settings;
+	int err;
+
+	if (number == 0 || number >= ENGINE_MAX_PORTS || port_config_check(config))
+		return -EINVAL;
+	engine->now = now;
+	err = settings_init(&settings, config);
+	if (err)
+		return err;
+	if (engine->ports[number])
+		return port_change(engine->ports[number], &settings, now, out);
+	err = port_add(engine, number, &settings);
+	if (err)
+		settings_fini(&settings);
+	return err;
+}
+
+/* Copies of the lists of a link. Returns 0 or -ENOMEM, then nothing has changed. */
+static int port_take_link(struct port *port, const struct port_link *link)
+{
+	struct prefix *subnets = malloc(link->n_subnets * sizeof(*subnets) + 1);
+	struct addr *own = malloc(link->n_own * sizeof(*own) + 1);
+
+	if (!subnets || !own) {
+		free(subnets);
+		free(own);
+		return -ENOMEM;
+	}
+	if (link->n_subnets)
+		memcpy(subnets, link->subnets, link->n_subnets * sizeof(*subnets));
+	if (link->n_own)
+		memcpy(own, link->own, link->n_own * sizeof(*own));
+	free(port->subnets);
+	free(port->own);
+	port->subnets = subnets;
+	port->n_subnets = link->n_subnets;
+	port->own = own;
+	port->n_own = link->n_own;
+	return 0;
+}
+
+int engine_port_link(struct engine *engine, unsigned int number, const struct port_link *link,
+		     uint64_t now, struct actions *out)
+{
+	struct port *port = port_of(engine, number);
+	bool moved;
+
+	if (!port)
+		return 0;
+	engine->now = now;
+	if (port_take_link(port, link))
+		return -ENOMEM;
+	moved = !addr_equal(&port->address, &link->address);
+	port->address = link->address;
+	if (!link->up)
+		port_stop(port, now, out);
+	else if (!port->up)
+		return port_start(port, now, out);
+	else if (moved && is_downstream(port))
+		querier_start(port, now, out);
+	return 0;
+}
+
+void engine_port_remove(struct engine *engine, unsigned int number, uint64_t now,
+			struct actions *out)
+{
+	struct port *port = port_of(engine, number);
+
+	if (!port)
+		return;
+	engine->now = now;
+	port_stop(port, now, out);
+	engine->ports[number] = NULL;
+	port_free(port);
+}
+
+void engine_flush(struct engine *engine, unsigned int number, uint64_t now, struct actions *out)
+{
+	unsigned int first = number ? number : 1, last = number ? number : ENGINE_MAX_PORTS - 1;
+
+	engine->now = now;
+	for (unsigned int i = first; i <= last; i++) {
+		struct port *port = port_of(engine, i);
+
+		if (!port || !port->up || !is_downstream(port))
+			continue;
+		drop_all(port, now, out);
+		if (port->is_querier)
+			querier_start(port, now, out);
+	}
+}
+
+/* --- messages --- */
+
+enum receive_verdict engine_receive(struct engine *engine, unsigned int number,
+				    const struct message *message, uint64_t now,
+				    struct actions *out)
+{
+	struct port *port = port_of(engine, number);
+	enum receive_verdict verdict = RECEIVE_NOT_OURS;
+
+	if (!port)
+		return RECEIVE_NOT_OURS;
+	engine->now = now;
+	if (port->up && is_downstream(port))
+		verdict = receive_downstream(port, message, now, out);
+	port->counters.received[verdict]++;
+	return verdict;
+}
+
+/* --- time --- */
+
+#define owner_of(timer, type) ((type *)((char *)(timer)-offsetof(type, timer)))
+
+static void timer_fired(struct timer *timer, uint64_t now, struct actions *out)
+{
+	switch ((enum timer_kind)timer->kind) {
+	case TIMER_PORT:
+		querier_tick(owner_of(timer, struct port), now, out);
+		break;
+	case TIMER_MEMBERSHIP:
+		membership_tick(owner_of(timer, struct membership), now, out);
+		break;
+	case TIMER_SOURCES:
+		membership_sources_tick(owner_of(timer, struct source_block), now, out);
+		break;
+	case TIMER_HOST:
+		track_tick(timer, now);
+		break;
+	}
+}
+
+void engine_tick(struct engine *engine, uint64_t now, struct actions *out)
+{
+	engine->now = now;
+	for (unsigned int i = 0; i < TICK_TIMERS; i++) {
+		struct timer *timer = timers_take(&engine->timers, now);
+
+		if (!timer)
+			break;
+		timer_fired(timer, now, out);
+	}
+}
+
+uint64_t engine_next_deadline(const struct engine *engine)
+{
+	return timers_next(&engine->timers);
+}
