@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Memberships in, routes out: the real engine in front, a recorder in place of the data plane.
+ * RFC 4605 section 4.2 and RFC 9776 section 6.3.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "forward/forward.h"
+
+#define UP 1
+#define D1 2
+#define D2 3
+#define D3 4
+
+/* What the data plane would hold, and how often it was touched. */
+struct recorder {
+	char lines[64][128];
+	size_t n;
+	unsigned int sets, dels;
+	int fail; /* -errno for every call */
+};
+
+struct bed {
+	struct engine *engine;
+	struct forward *forward;
+	struct recorder recorder;
+	struct actions actions;
+	uint64_t now;
+};
+
+static void route_name(char *out, size_t size, const struct addr *group, const struct addr *source)
+{
+	char g[ADDR_TEXT_MAX], s[ADDR_TEXT_MAX] = "*";
+
+	addr_format(group, g, sizeof(g));
+	if (!addr_is_unspecified(source))
+		addr_format(source, s, sizeof(s));
+	snprintf(out, size, "(%s,%s)", s, g);
+}
+
+static size_t recorder_find(const struct recorder *recorder, const char *name)
+{
+	size_t i = 0;
+
+	while (i < recorder->n && strncmp(recorder->lines[i], name, strlen(name)) != 0)
+		i++;
+	return i;
+}
+
+static size_t append_ports(char *line, size_t n, const struct forward_ports *ports)
+{
+	for (uint32_t i = 0; i < ports->n; i++)
+		n += (size_t)snprintf(line + n, 128 - n, " %u", ports->slots[i]);
+	return n;
+}
+
+static int record_set(void *ctx, const struct forward_route *route)
+{
+	struct recorder *recorder = ctx;
+	char name[100];
+	size_t i, n;
+
+	recorder->sets++;
+	if (recorder->fail)
+		return recorder->fail;
+	route_name(name, sizeof(name), &route->group, &route->source);
+	i = recorder_find(recorder, name);
+	if (i == recorder->n)
+		recorder->n++;
+	n = (size_t)snprintf(recorder->lines[i], 128, "%s up:", name);
+	n = append_ports(recorder->lines[i], n, &route->out[FORWARD_FROM_UPSTREAM]);
+	n += (size_t)snprintf(recorder->lines[i] + n, 128 - n, " down:");
+	append_ports(recorder->lines[i], n, &route->out[FORWARD_FROM_DOWNSTREAM]);
+	return 0;
+}
+
+static int record_del(void *ctx, const struct addr *group, const struct addr *source)
+{
+	struct recorder *recorder = ctx;
+	char name[100];
+	size_t i;
+
+	recorder->dels++;
+	if (recorder->fail)
+		return recorder->fail;
+	route_name(name, sizeof(name), group, source);
+	i = recorder_find(recorder, name);
+	if (i == recorder->n)
+		return -ENOENT;
+	memmove(recorder->lines[i], recorder->lines[i + 1],
+		(recorder->n - i - 1) * sizeof(recorder->lines[0]));
+	recorder->n--;
+	return 0;
+}
+
+static const struct forward_ops record_ops = { record_set, record_del };
+
+static struct addr v4(uint32_t host)
+{
+	return addr_from_v4_host(host);
+}
+
+#define GROUP 0xef010101u  /* 239.1.1.1 */
+#define SOURCE 0xc0000200u /* 192.0.2.0 + n */
+
+/* Performs the actions as the daemon does. */
+static void perform(struct bed *bed)
+{
+	for (size_t i = 0; i < bed->actions.n; i++) {
+		const struct action *action = &bed->actions.list[i];
+
+		if (action->type == ACTION_CHANGED)
+			forward_update_group(bed->forward, &action->group);
+		else if (action->type == ACTION_PORT)
+			forward_update_port(bed->forward, action->port);
+	}
+	actions_clear(&bed->actions);
+}
+
+static void add_port(struct bed *bed, unsigned int port, enum port_role role)
+{
+	struct prefix subnet = { v4(0x0a000000u + (port << 8)), 120 };
+	struct addr own = v4(0x0a000000u + (port << 8) + 100);
+	struct port_link link = { .up = true,
+				  .address = own,
+				  .subnets = &subnet,
+				  .n_subnets = 1,
+				  .own = &own,
+				  .n_own = 1 };
+	struct port_config config;
+
+	port_config_init(&config);
+	config.role = role;
+	assert_int_equal(engine_port_configure(bed->engine, port, &config, bed->now, &bed->actions),
+			 0);
+	assert_int_equal(engine_port_link(bed->engine, port, &link, bed->now, &bed->actions), 0);
+	forward_port_set(bed->forward, port,
+			 &(struct forward_port){ .present = true, .role = role });
+	perform(bed);
+}
+
+static int setup(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+
+	bed->engine = engine_new(1);
+	bed->forward = forward_new(bed->engine, &record_ops, &bed->recorder);
+	bed->now = 1000;
+	actions_init(&bed->actions);
+	add_port(bed, UP, PORT_UPSTREAM);
+	add_port(bed, D1, PORT_DOWNSTREAM);
+	add_port(bed, D2, PORT_DOWNSTREAM);
+	add_port(bed, D3, PORT_DOWNSTREAM);
+	*state = bed;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *bed = *state;
+
+	forward_free(bed->forward);
+	engine_free(bed->engine);
+	actions_fini(&bed->actions);
+	free(bed);
+	return 0;
+}
+
+/* A report of one record from a host of the port; `sources` are last octets, ended by 0. */
+static void report(struct bed *bed, unsigned int port, uint8_t type, const uint8_t *sources)
+{
+	struct addr list[8];
+	struct message_record record = { .type = type, .group = v4(GROUP), .sources = list };
+	struct message message = { .type = MESSAGE_REPORT,
+				   .source = v4(0x0a000000u + (port << 8) + 10),
+				   .destination = v4(0xe0000016u),
+				   .ttl = 1,
+				   .router_alert = true };
+
+	while (sources[record.n_sources]) {
+		list[record.n_sources] = v4(SOURCE + sources[record.n_sources]);
+		record.n_sources++;
+	}
+	message.report = (struct message_report){ &record, 1 };
+	assert_int_equal(engine_receive(bed->engine, port, &message, bed->now, &bed->actions),
+			 RECEIVE_APPLIED);
+	perform(bed);
+}
+
+#define LIST(...) ((const uint8_t[]){ __VA_ARGS__, 0 })
+#define NONE ((const uint8_t[]){ 0 })
+
+static void expect(const struct bed *bed, const char *const *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t at = recorder_find(&bed->recorder, lines[i]);
+
+		if (at == bed->recorder.n || strcmp(bed->recorder.lines[at], lines[i]) != 0) {
+			print_error("missing: %s\n", lines[i]);
+			for (size_t k = 0; k < bed->recorder.n; k++)
+				print_error("    has: %s\n", bed->recorder.lines[k]);
+			fail();
+		}
+	}
+	assert_int_equal(bed->recorder.n, n);
+}
+
+#define EXPECT(bed, ...)                                               \
+	do {                                                           \
+		const char *const lines_[] = { __VA_ARGS__ };          \
+		expect(bed, lines_, sizeof(lines_) / sizeof(*lines_)); \
+	} while (0)
+
+/* P-4.2-DOWN, P-4.2-UPALWAYS, P-4.2-CROSS: members get it, and what they send goes up too. */
+static void test_any_source(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
+	report(bed, D3, RECORD_TO_EX, NONE);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 4 down: 1 2 4");
+}
+
+/* A report that changes nothing touches nothing. */
+static void test_refresh_is_silent(void **state)
+{
+	struct bed *bed = *state;
+	unsigned int sets;
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	sets = bed->recorder.sets;
+	for (int i = 0; i < 10; i++)
+		report(bed, D1, RECORD_IS_EX, NONE);
+	assert_int_equal(bed->recorder.sets, sets);
+	assert_int_equal(bed->recorder.dels, 0);
+}
+
+/* INCLUDE: a route of its own for the source, and none of the others. */
+static void test_include(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_ALLOW, LIST(1));
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* P-4.2-SRC: d1 INCLUDE{S1}, d2 EXCLUDE{S1}: S1 to d1 only, others to d2 only. */
+static void test_filters_per_port(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_ALLOW, LIST(1));
+	report(bed, D2, RECORD_IS_EX, LIST(1));
+	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 1 3", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* A source that all want who want any needs no route of its own. */
+static void test_same_ports_need_no_route(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	report(bed, D1, RECORD_ALLOW, LIST(1, 2));
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* Sources come and go between others: the lists are walked side by side. */
+static void test_sources_in_between(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_ALLOW, LIST(2, 4));
+	report(bed, D2, RECORD_ALLOW, LIST(1, 3, 5));
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 3 down: 1 3",
+	       "(192.0.2.2,239.1.1.1) up: 2 down: 1 2", "(192.0.2.3,239.1.1.1) up: 3 down: 1 3",
+	       "(192.0.2.4,239.1.1.1) up: 2 down: 1 2", "(192.0.2.5,239.1.1.1) up: 3 down: 1 3");
+	engine_port_remove(bed->engine, D2, bed->now, &bed->actions);
+	perform(bed);
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.2,239.1.1.1) up: 2 down: 1 2",
+	       "(192.0.2.4,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* Leaving ends after the Last Member Query Time; the routes go, (*,G) last. */
+static void test_leave(void **state)
+{
+	struct bed *bed = *state;
+
+	report(bed, D1, RECORD_ALLOW, LIST(1));
+	report(bed, D1, RECORD_BLOCK, LIST(1));
+	assert_int_equal(bed->recorder.n, 2);
+	bed->now += 2000;
+	engine_tick(bed->engine, bed->now, &bed->actions);
+	perform(bed);
+	assert_int_equal(bed->recorder.n, 0);
+}
+
+/* P-3-NOTQ, P-3-NOTQ-OPT, P-3-NOTQ-UP: a port we are not the querier of gets nothing. */
+static void test_non_querier(void **state)
+{
+	struct bed *bed = *state;
+	struct message query = { .type = MESSAGE_QUERY,
+				 .source = v4(0x0a000201u), /* 10.0.2.1 on D1 = slot 2 */
+				 .destination = v4(0xe0000001u),
+				 .ttl = 1,
+				 .router_alert = true,
+				 .query = { .version = 3,
+					    .max_response_ms = 10000,
+					    .qrv = 2,
+					    .query_interval_ms = 125000 } };
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	report(bed, D2, RECORD_TO_EX, NONE);
+	engine_receive(bed->engine, D1, &query, bed->now, &bed->actions);
+	perform(bed);
+	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 1 3");
+	forward_port_set(bed->forward, D1,
+			 &(struct forward_port){ .present = true,
+						 .role = PORT_DOWNSTREAM,
+						 .forward_as_non_querier = true });
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 3 down: 1 2 3");
+}
+
+/* R-SCOPE-BI: a boundary keeps the group off the port, upstream included. */
+static void test_boundary(void **state)
+{
+	struct bed *bed = *state;
+	struct prefix scope = { v4(0xef000000u), 104 };
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	report(bed, D2, RECORD_TO_EX, NONE);
+	forward_port_set(bed->forward, D1,
+			 &(struct forward_port){ .present = true,
+						 .role = PORT_DOWNSTREAM,
+						 .boundary = &scope,
+						 .n_boundary = 1 });
+	forward_port_set(bed->forward, UP,
+			 &(struct forward_port){ .present = true,
+						 .role = PORT_UPSTREAM,
+						 .boundary = &scope,
+						 .n_boundary = 1 });
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 3");
+}
+
+/* What could not be applied stays open, and is applied when there is room. */
+static void test_full_map(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->recorder.fail = -ENOSPC;
+	report(bed, D1, RECORD_ALLOW, LIST(1));
+	assert_int_equal(bed->recorder.n, 0);
+	assert_int_equal(forward_retry(bed->forward), 2);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward), 0);
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+	/* Removal that fails is tried again too. */
+	bed->recorder.fail = -EBUSY;
+	engine_port_remove(bed->engine, D1, bed->now, &bed->actions);
+	perform(bed);
+	assert_int_equal(bed->recorder.n, 2);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward), 0);
+	assert_int_equal(bed->recorder.n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_any_source, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refresh_is_silent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_include, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_filters_per_port, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same_ports_need_no_route, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sources_in_between, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_non_querier, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_map, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
