@@ -252,6 +252,7 @@ static void daemon_stop(struct daemon *daemon)
 	actions_fini(&daemon->actions);
 	if (daemon->dataplane)
 		dataplane_close(daemon->dataplane, keep);
+	local_close(daemon);
 	if (daemon->loop)
 		loop_free(daemon->loop);
 	config_free(daemon->config);
@@ -265,6 +266,8 @@ static int daemon_start(struct daemon *daemon)
 		err = open_dataplane(daemon);
 	if (!err)
 		err = open_engine(daemon);
+	if (!err)
+		err = local_open(daemon);
 	if (!err)
 		err = open_server(daemon);
 	if (!err)

@@ -79,6 +79,7 @@ struct daemon {
 	struct engine *engine;
 	struct forward *forward;
 	struct server *server;
+	struct local *local;
 	struct wire_buffer *wire;
 	struct actions actions;
 	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
@@ -108,6 +109,18 @@ const char *port_mode_name(enum dataplane_mode mode);
 void port_receive(void *arg, uint32_t events); /* arg: struct port_queue */
 /* Carries out daemon->actions, empties the list and moves the engine's deadline. */
 void daemon_perform(struct daemon *daemon);
+
+/* local.c: the programs on the router itself. Returns 0 or -errno. */
+int local_open(struct daemon *daemon);
+void local_close(struct daemon *daemon);
+/* A query was taken off the wire: the kernel's own IGMP hears it too. */
+void local_hear_query(struct port *port, const uint8_t *frame, size_t len);
+/* We have sent a query: the kernel's own IGMP answers it like any neighbour's. */
+void local_hear_own_query(struct port *port, const struct message *message);
+/* Something was joined: has a program on this host joined it as well? */
+void local_check_soon(struct daemon *daemon);
+/* A port on which a program of this host has joined the group, or NULL. Asks the kernel. */
+const struct port *local_joined_on(const struct daemon *daemon, const struct addr *group);
 
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);

@@ -312,6 +312,17 @@ static bool note_unwanted(const struct mcastd_unwanted_key *key,
 	return true;
 }
 
+static void explain_local(struct explain *explain)
+{
+	const struct port *port = local_joined_on(explain->daemon, &explain->group);
+
+	if (port && explain->forwarded)
+		say(explain,
+		    "this host: no: a program here has joined it on %s, but what XDP forwards does "
+		    "not reach the host itself",
+		    port->name);
+}
+
 static void explain_all(struct explain *explain, const struct port *only)
 {
 	if (never_forwarded(explain))
@@ -323,6 +334,7 @@ static void explain_all(struct explain *explain, const struct port *only)
 		if (port && (!only || port == only))
 			explain_port(explain, port);
 	}
+	explain_local(explain);
 	explain_traffic(explain);
 	dataplane_each_unwanted(explain->daemon->dataplane, note_unwanted, explain);
 }

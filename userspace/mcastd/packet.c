@@ -39,6 +39,8 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 		log_refused(port, &port->wire_limit, wire_verdict_name(parsed), NULL);
 		return;
 	}
+	if (message.type == MESSAGE_QUERY)
+		local_hear_query(port, frame, len);
 	verdict = engine_receive(daemon->engine, port->slot, &message, loop_now(daemon->loop),
 				 &daemon->actions);
 	if (verdict != RECEIVE_APPLIED && verdict != RECEIVE_NOT_OURS && verdict != RECEIVE_OWN &&
@@ -66,6 +68,8 @@ static void port_send(struct port *port, const struct message *message)
 		return;
 	len = wire_build(message, port->applied.mac, frame, sizeof(frame));
 	err = len < 0 ? (int)len : xsk_send(port->queues[0].xsk, frame, (size_t)len);
+	if (!err && message->type == MESSAGE_QUERY)
+		local_hear_own_query(port, message);
 	if (!err)
 		return;
 	port->send_failed++;
@@ -89,6 +93,8 @@ static void perform(struct daemon *daemon, const struct action *action)
 		forward_update_port(daemon->forward, action->port);
 		break;
 	case ACTION_EVENT:
+		if (action->event.type == EVENT_GROUP_JOINED)
+			local_check_soon(daemon);
 		event_report(daemon, port, &action->event);
 		break;
 	}

@@ -196,6 +196,7 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 		.ttl_threshold = port->config->ttl_threshold,
 		.mtu = link->mtu,
 		.drop_unknown = port->config->drop_unknown,
+		.vlan = port->config->vlan,
 	};
 
 	memcpy(wanted.name, port->name, sizeof(wanted.name));
@@ -369,11 +370,6 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 
 /* --- all ports --- */
 
-static bool is_pattern(const char *name)
-{
-	return strpbrk(name, "*?[") != NULL;
-}
-
 /* A pattern takes interfaces as they appear. */
 static bool add_matching(void *arg, const struct netlink_link *link)
 {
@@ -387,10 +383,10 @@ static bool add_matching(void *arg, const struct netlink_link *link)
 static void ports_add(struct daemon *daemon)
 {
 	for (size_t i = 0; i < daemon->config->n_interfaces; i++) {
-		const char *name = daemon->config->interfaces[i].name;
+		const struct config_interface *section = &daemon->config->interfaces[i];
 
-		if (!is_pattern(name) && !port_find(daemon, name))
-			port_new(daemon, name);
+		if (!section->is_pattern && !port_find(daemon, section->name))
+			port_new(daemon, section->name);
 	}
 	netlink_each(daemon->netlink, add_matching, daemon);
 }
@@ -479,7 +475,7 @@ void ports_sync(struct daemon *daemon)
 			continue;
 		port->config = config_find(daemon->config, port->name);
 		if (!port->config ||
-		    (is_pattern(port->config->name) && !netlink_find(daemon->netlink, port->name)))
+		    (port->config->is_pattern && !netlink_find(daemon->netlink, port->name)))
 			port_free(port, !netlink_find(daemon->netlink, port->name));
 	}
 	no_transmit = find_no_transmit(daemon);
