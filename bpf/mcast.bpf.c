@@ -29,6 +29,14 @@ static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict 
 	return dropped & BIT(verdict) ? XDP_DROP : XDP_PASS;
 }
 
+/* True: the daemon made this frame for the host's own stack. */
+static __always_inline bool is_for_host(const struct ethhdr *eth)
+{
+	const __u8 mac[ETH_ALEN] = MCASTD_HOST_MAC;
+
+	return __builtin_memcmp(eth->h_source, mac, ETH_ALEN) == 0;
+}
+
 /*
  * IGMP goes to the daemon whatever its addresses, length and options; the daemon checks it. A
  * fragment is the stack's business (R-FRAG), and so is everything when no daemon listens.
@@ -95,6 +103,8 @@ int mcastd_ingress(struct xdp_md *ctx)
 	at.port = bpf_map_lookup_elem(&mcastd_ports, &at.slot);
 	at.stats = bpf_map_lookup_elem(&mcastd_pstats, &at.slot);
 	if (!at.port || !at.stats || f.vlan != at.port->vlan)
+		return XDP_PASS;
+	if (f.ip->protocol == IPPROTO_IGMP && is_for_host(f.eth))
 		return XDP_PASS;
 	if (f.ip->protocol == IPPROTO_IGMP)
 		return punt(ctx, &f, &at);

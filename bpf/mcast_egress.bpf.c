@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The program in every devmap entry: what differs from copy to copy. One program for all ports,
- * because the kernel runs the program of a batch's first frame for the whole batch.
+ * mcastd_egress is the program in every devmap entry: what differs from copy to copy. One program
+ * for all ports, because the kernel runs the program of a batch's first frame for the whole batch.
+ *
+ * mcastd_to_host is run by the daemon on frames for the host's own stack.
  */
 #include "forward.h"
 #include "maps.h"
@@ -25,4 +27,11 @@ int mcastd_egress(struct xdp_md *ctx)
 	if (!port || !stats || !frame_parse(ctx, &f))
 		return XDP_DROP;
 	return port_finish(&f, port, stats) ? XDP_PASS : XDP_DROP;
+}
+
+SEC("xdp")
+int mcastd_to_host(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
 }

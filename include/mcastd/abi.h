@@ -55,6 +55,15 @@ enum mcastd_abi_flag {
 	MCASTD_ABI_DAEMON = 1 << 0, /* created by the daemon, which unpins them in the end */
 };
 
+/*
+ * The source MAC of IGMP frames that the daemon hands to the host's own stack. In generic mode they
+ * pass the ingress program, which must not send them to the daemon again.
+ */
+#define MCASTD_HOST_MAC                       \
+	{                                     \
+		0x02, 'm', 'c', 'a', 's', 't' \
+	}
+
 /* Which side of the router a frame arrives on; the index of mcastd_route.out. */
 enum mcastd_side {
 	MCASTD_SIDE_UPSTREAM = 0,

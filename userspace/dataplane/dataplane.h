@@ -76,6 +76,13 @@ int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dat
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
 
 /*
+ * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is
+ * overwritten with MCASTD_HOST_MAC. Returns 0 or -errno; -EOPNOTSUPP: the kernel cannot (before
+ * 5.18).
+ */
+int dataplane_inject(struct dataplane *dataplane, unsigned int ifindex, uint8_t *frame, size_t len);
+
+/*
  * The slot that maps which were taken over have given this interface, 0 if none. A port that keeps
  * its slot over a restart keeps its traffic.
  */

@@ -80,6 +80,7 @@ struct dataplane {
 	int map_fd[MAPS];
 	uint32_t map_entries[MAPS];
 	int egress_fd;
+	int to_host_fd;
 	unsigned int n_cpus;
 
 	struct xdp_program *program; /* shared by all interfaces that have no dispatcher */

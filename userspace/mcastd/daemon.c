@@ -59,6 +59,37 @@ static uint64_t maintain_due(void *arg, uint64_t now)
 	return next;
 }
 
+/* Every host has had its time to report: what nobody has asked for since is removed. */
+static uint64_t relearned_due(void *arg, uint64_t now)
+{
+	struct daemon *daemon = arg;
+	size_t n = dataplane_drop_adopted(daemon->dataplane);
+
+	(void)now;
+	if (n)
+		log_notice("%zu routes of an earlier run removed: nobody wants them any more", n);
+	return LOOP_NEVER;
+}
+
+/* How long hosts may take to answer the startup queries, the last of them included. */
+static uint64_t relearn_ms(const struct config *config)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct port_config *port = &config->interfaces[i].port;
+		uint64_t count =
+			port->startup_query_count ? port->startup_query_count : port->robustness;
+		uint64_t interval = port->startup_query_interval_ms
+					    ? port->startup_query_interval_ms
+					    : port->query_interval_ms / 4;
+		uint64_t ms = (count - 1) * interval + port->query_response_interval_ms;
+
+		longest = ms > longest ? ms : longest;
+	}
+	return longest + 1000;
+}
+
 /* --- events --- */
 
 static void netlink_changed(void *arg, enum netlink_change change, const struct netlink_link *link)
@@ -275,6 +306,8 @@ static int daemon_start(struct daemon *daemon)
 	if (err)
 		return exit_status(err);
 	log_notice("mcastd %s", MCASTD_VERSION);
+	loop_add_deadline(daemon->loop, daemon->started + relearn_ms(daemon->config), relearned_due,
+			  daemon);
 	ports_sync(daemon);
 	notify_status(daemon, true);
 	return EX_OK;

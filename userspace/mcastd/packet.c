@@ -120,4 +120,6 @@ void daemon_perform(struct daemon *daemon)
 	actions_clear(actions);
 	loop_deadline_set(daemon->loop, daemon->engine_deadline,
 			  engine_next_deadline(daemon->engine));
+	/* The data plane's upkeep comes after everything that waits now. */
+	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
 }

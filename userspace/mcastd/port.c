@@ -49,25 +49,34 @@ struct port *port_find(const struct daemon *daemon, const char *name)
 	return NULL;
 }
 
-static struct port *port_new(struct daemon *daemon, const char *name)
+/* A free slot; preferably the one that adopted maps have for the interface. */
+static unsigned int choose_slot(const struct daemon *daemon, const char *name)
 {
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		struct port *port;
+	const struct netlink_link *link = netlink_find(daemon->netlink, name);
+	unsigned int slot = link ? dataplane_port_slot(daemon->dataplane, link->ifindex) : 0;
 
-		if (daemon->ports[slot])
-			continue;
-		port = calloc(1, sizeof(*port));
-		if (!port)
-			return NULL;
-		port->daemon = daemon;
-		port->slot = slot;
-		port->all_multicast_fd = -1;
-		snprintf(port->name, sizeof(port->name), "%s", name);
-		daemon->ports[slot] = port;
-		return port;
+	if (slot && !daemon->ports[slot])
+		return slot;
+	for (slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (!daemon->ports[slot])
+			return slot;
+	return 0;
+}
+
+static void port_new(struct daemon *daemon, const char *name)
+{
+	unsigned int slot = choose_slot(daemon, name);
+	struct port *port = slot ? calloc(1, sizeof(*port)) : NULL;
+
+	if (!port) {
+		log_error("%s: not taken: %d ports are the limit", name, MCASTD_MAX_PORTS - 1);
+		return;
 	}
-	log_error("%s: not taken: %d ports are the limit", name, MCASTD_MAX_PORTS - 1);
-	return NULL;
+	port->daemon = daemon;
+	port->slot = slot;
+	port->all_multicast_fd = -1;
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	daemon->ports[slot] = port;
 }
 
 /* State changes are told once. */
@@ -370,18 +379,30 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 
 /* --- all ports --- */
 
+/* Interfaces that adopted maps know come first, so that no other takes their slots. */
+static bool add_adopted(void *arg, const struct netlink_link *link)
+{
+	struct daemon *daemon = arg;
+
+	if (dataplane_port_slot(daemon->dataplane, link->ifindex) &&
+	    config_find(daemon->config, link->name) && !port_find(daemon, link->name))
+		port_new(daemon, link->name);
+	return true;
+}
+
 /* A pattern takes interfaces as they appear. */
 static bool add_matching(void *arg, const struct netlink_link *link)
 {
 	struct daemon *daemon = arg;
 
-	if (!port_find(daemon, link->name) && config_find(daemon->config, link->name))
+	if (config_find(daemon->config, link->name) && !port_find(daemon, link->name))
 		port_new(daemon, link->name);
 	return true;
 }
 
 static void ports_add(struct daemon *daemon)
 {
+	netlink_each(daemon->netlink, add_adopted, daemon);
 	for (size_t i = 0; i < daemon->config->n_interfaces; i++) {
 		const struct config_interface *section = &daemon->config->interfaces[i];
 
