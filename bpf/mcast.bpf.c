@@ -33,8 +33,11 @@ static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict 
 static __always_inline bool is_for_host(const struct ethhdr *eth)
 {
 	const __u8 mac[ETH_ALEN] = MCASTD_HOST_MAC;
+	__u8 differ = 0;
 
-	return __builtin_memcmp(eth->h_source, mac, ETH_ALEN) == 0;
+	for (int i = 0; i < ETH_ALEN; i++)
+		differ |= eth->h_source[i] ^ mac[i];
+	return !differ;
 }
 
 /*

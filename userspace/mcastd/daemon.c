@@ -90,6 +90,13 @@ static uint64_t relearn_ms(const struct config *config)
 	return longest + 1000;
 }
 
+static uint64_t watchdog_due(void *arg, uint64_t now)
+{
+	(void)arg;
+	notify_send("WATCHDOG=1");
+	return now + notify_watchdog_ms();
+}
+
 /* --- events --- */
 
 static void netlink_changed(void *arg, enum netlink_change change, const struct netlink_link *link)
@@ -308,6 +315,8 @@ static int daemon_start(struct daemon *daemon)
 	log_notice("mcastd %s", MCASTD_VERSION);
 	loop_add_deadline(daemon->loop, daemon->started + relearn_ms(daemon->config), relearned_due,
 			  daemon);
+	if (notify_watchdog_ms())
+		loop_add_deadline(daemon->loop, daemon->started, watchdog_due, daemon);
 	ports_sync(daemon);
 	notify_status(daemon, true);
 	return EX_OK;
