@@ -68,13 +68,13 @@ static void parse_and_rebuild(const uint8_t *data, size_t size)
 		second = wire_buffer_new();
 		check(first && second);
 	}
-	if (wire_parse(data, size, first, &message) != WIRE_OK)
+	if (wire_parse(data, size, 0, first, &message) != WIRE_OK)
 		return;
 	check(igmp_destination(&message, &message.destination) == 0);
-	len = wire_build(&message, mac, frame, sizeof(frame));
+	len = wire_build(&message, mac, 0, frame, sizeof(frame));
 	if (len < 0)
 		return;
-	check(wire_parse(frame, (size_t)len, second, &again) == WIRE_OK);
+	check(wire_parse(frame, (size_t)len, 0, second, &again) == WIRE_OK);
 	check(messages_equal(&message, &again));
 	check(again.ttl == 1 && again.router_alert);
 }

@@ -48,7 +48,7 @@ static ssize_t build(struct message *message)
 {
 	memset(frame, 0xee, sizeof(frame));
 	assert_int_equal(igmp_destination(message, &message->destination), 0);
-	return wire_build(message, mac, frame, sizeof(frame));
+	return wire_build(message, mac, 0, frame, sizeof(frame));
 }
 
 /* Every kind of message there is, one after the other; false at the end. */
@@ -154,9 +154,9 @@ static void wrong_destinations_are_refused(void **state)
 	for (unsigned int i = 0; example(i, &message); i++) {
 		build(&message);
 		message.destination = v4(10, 0, 1, 1);
-		assert_int_equal(wire_build(&message, mac, frame, sizeof(frame)), -EINVAL);
+		assert_int_equal(wire_build(&message, mac, 0, frame, sizeof(frame)), -EINVAL);
 		message.destination = v4(224, 0, 0, 251);
-		assert_int_equal(wire_build(&message, mac, frame, sizeof(frame)), -EINVAL);
+		assert_int_equal(wire_build(&message, mac, 0, frame, sizeof(frame)), -EINVAL);
 	}
 	message = message_of(MESSAGE_V2_REPORT);
 	message.group = v4(10, 1, 1, 1);
@@ -327,7 +327,7 @@ static void messages_that_do_not_fit(void **state)
 	message.query.sources = sources;
 	message.query.n_sources = 366;
 	assert_int_equal(build(&message), 1500 + WIRE_LINK_HEADER);
-	assert_int_equal(wire_build(&message, mac, frame, 1513), -EMSGSIZE);
+	assert_int_equal(wire_build(&message, mac, 0, frame, 1513), -EMSGSIZE);
 	message.query.n_sources = 2241;
 	assert_int_equal(build(&message), 9000 + WIRE_LINK_HEADER);
 	message.query.n_sources = 2243;
@@ -336,8 +336,9 @@ static void messages_that_do_not_fit(void **state)
 		ssize_t len = build(&message);
 
 		for (ssize_t size = 0; size < len; size++)
-			assert_int_equal(wire_build(&message, mac, frame, (size_t)size), -EMSGSIZE);
-		assert_int_equal(wire_build(&message, mac, frame, (size_t)len), len);
+			assert_int_equal(wire_build(&message, mac, 0, frame, (size_t)size),
+					 -EMSGSIZE);
+		assert_int_equal(wire_build(&message, mac, 0, frame, (size_t)len), len);
 	}
 }
 
@@ -365,7 +366,7 @@ static void what_cannot_be_said_is_refused(void **state)
 	assert_int_equal(build(&message), -EINVAL);
 	message.type = (enum message_type)99;
 	assert_int_equal(igmp_destination(&message, &message.destination), -EINVAL);
-	assert_int_equal(wire_build(&message, mac, frame, sizeof(frame)), -EINVAL);
+	assert_int_equal(wire_build(&message, mac, 0, frame, sizeof(frame)), -EINVAL);
 }
 
 /* What was built is read back as it was meant. */
@@ -379,7 +380,7 @@ static void round_trip(void **state)
 	for (unsigned int i = 0; example(i, &message); i++) {
 		ssize_t len = build(&message);
 
-		assert_int_equal(wire_parse(frame, (size_t)len, buffer, &got), WIRE_OK);
+		assert_int_equal(wire_parse(frame, (size_t)len, 0, buffer, &got), WIRE_OK);
 		assert_int_equal(got.type, message.type);
 		assert_true(addr_equal(&got.source, &message.source));
 		assert_true(addr_equal(&got.destination, &message.destination));
@@ -415,9 +416,38 @@ static void round_trip(void **state)
 	wire_buffer_free(buffer);
 }
 
+/* D-VLAN: a tag is put in and read back, and only by who asks for that VLAN. */
+static void vlan_tag(void **state)
+{
+	static const uint8_t tag[] = { 0x81, 0x00, 0xc0, 0x07, 0x08, 0x00 };
+	struct wire_buffer *buffer = wire_buffer_new();
+	struct message message, got;
+	uint8_t tagged[WIRE_FRAME_MAX];
+	ssize_t len, plain;
+
+	(void)state;
+	assert_non_null(buffer);
+	assert_true(example(0, &message));
+	plain = build(&message);
+	len = wire_build(&message, mac, 7, tagged, sizeof(tagged));
+	assert_int_equal(len, plain + 4);
+	assert_memory_equal(tagged, frame, 12);
+	assert_memory_equal(tagged + 12, tag, sizeof(tag));
+	assert_memory_equal(tagged + 18, frame + 14, (size_t)plain - 14);
+	assert_int_equal(wire_parse(tagged, (size_t)len, 7, buffer, &got), WIRE_OK);
+	assert_int_equal(wire_parse(tagged, (size_t)len, 8, buffer, &got), WIRE_NOT_IGMP);
+	assert_int_equal(wire_parse(tagged, (size_t)len, 0, buffer, &got), WIRE_NOT_IGMP);
+	assert_int_equal(wire_parse(frame, (size_t)plain, 7, buffer, &got), WIRE_NOT_IGMP);
+	/* The priority is the sender's, the VLAN is not. */
+	tagged[14] = 0x20;
+	assert_int_equal(wire_parse(tagged, (size_t)len, 7, buffer, &got), WIRE_OK);
+	wire_buffer_free(buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vlan_tag),
 		cmocka_unit_test(headers),
 		cmocka_unit_test(types_and_checksums),
 		cmocka_unit_test(destinations),

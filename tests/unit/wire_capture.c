@@ -94,8 +94,8 @@ static void captures_are_read(void **state)
 
 		assert_non_null(capture);
 		print_message("%s\n", e->name);
-		assert_int_equal(wire_parse((const uint8_t *)capture->bytes, capture->len, buffer,
-					    &message),
+		assert_int_equal(wire_parse((const uint8_t *)capture->bytes, capture->len, 0,
+					    buffer, &message),
 				 e->verdict);
 		if (e->verdict == WIRE_OK)
 			assert_message(e, &message);

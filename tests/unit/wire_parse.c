@@ -38,7 +38,7 @@ static int teardown(void **state)
 static enum wire_verdict parse(void)
 {
 	memset(&message, 0x5a, sizeof(message));
-	return wire_parse(frame.bytes, frame.len, buffer, &message);
+	return wire_parse(frame.bytes, frame.len, 0, buffer, &message);
 }
 
 static void assert_v4(const struct addr *addr, uint8_t a, uint8_t b, uint8_t c, uint8_t d)
@@ -569,7 +569,7 @@ static void frames_cut_anywhere_are_refused(void **state)
 		uint8_t *copy = test_malloc(len + 1);
 
 		memcpy(copy, frame.bytes, len);
-		assert_int_not_equal(wire_parse(copy, len, buffer, &message), WIRE_OK);
+		assert_int_not_equal(wire_parse(copy, len, 0, buffer, &message), WIRE_OK);
 		test_free(copy);
 	}
 	assert_int_equal(parse(), WIRE_OK);

@@ -141,7 +141,8 @@ void local_hear_own_query(struct port *port, const struct message *message)
 	if (!addr_is_unspecified(&query.query.group))
 		return;
 	memset(&query.source, 0, sizeof(query.source));
-	len = wire_build(&query, port->applied.mac, frame, sizeof(frame));
+	len = wire_build(&query, port->applied.mac, (uint16_t)port->applied.vlan, frame,
+			 sizeof(frame));
 	if (len > 0)
 		inject(port, frame, (size_t)len);
 }

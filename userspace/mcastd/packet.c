@@ -33,7 +33,7 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 	enum wire_verdict parsed;
 	struct message message;
 
-	parsed = wire_parse(frame, len, daemon->wire, &message);
+	parsed = wire_parse(frame, len, (uint16_t)port->applied.vlan, daemon->wire, &message);
 	port->wire[parsed]++;
 	if (parsed != WIRE_OK) {
 		log_refused(port, &port->wire_limit, wire_verdict_name(parsed), NULL);
@@ -66,7 +66,8 @@ static void port_send(struct port *port, const struct message *message)
 
 	if (!port || !port->open)
 		return;
-	len = wire_build(message, port->applied.mac, frame, sizeof(frame));
+	len = wire_build(message, port->applied.mac, (uint16_t)port->applied.vlan, frame,
+			 sizeof(frame));
 	err = len < 0 ? (int)len : xsk_send(port->queues[0].xsk, frame, (size_t)len);
 	if (!err && message->type == MESSAGE_QUERY)
 		local_hear_own_query(port, message);

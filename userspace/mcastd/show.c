@@ -331,9 +331,13 @@ static void show_port_statistics(struct port *port, json_t *rows)
 	for (int i = RECEIVE_APPLIED + 1; i < RECEIVE_VERDICTS; i++)
 		json_object_set_new(dropped, receive_verdict_name(i),
 				    json_count(igmp->received[i]));
-	for (int i = 0; i < MCASTD_VERDICTS; i++)
-		json_object_set_new(verdicts, dataplane_verdict_name(i),
-				    json_count(data.verdict[i]));
+	for (int i = 0; i < MCASTD_VERDICTS; i++) {
+		json_t *count = json_count(data.verdict[i]);
+
+		if (i != MCASTD_FORWARDED && i != MCASTD_IGMP_PUNTED)
+			json_object_set(dropped, dataplane_verdict_name(i), count);
+		json_object_set_new(verdicts, dataplane_verdict_name(i), count);
+	}
 	json_array_append_new(rows,
 			      json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o,"
 					" s:{s:o, s:o, s:o, s:o, s:o, s:o}}",

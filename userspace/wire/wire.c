@@ -36,14 +36,14 @@ void wire_buffer_free(struct wire_buffer *buffer)
 	free(buffer);
 }
 
-enum wire_verdict wire_parse(const uint8_t *frame, size_t len, struct wire_buffer *buffer,
-			     struct message *message)
+enum wire_verdict wire_parse(const uint8_t *frame, size_t len, uint16_t vlan,
+			     struct wire_buffer *buffer, struct message *message)
 {
 	struct ipv4_packet packet;
 	uint16_t type;
 	int link_len;
 
-	link_len = ethernet_parse(frame, len, &type);
+	link_len = ethernet_parse(frame, len, vlan, &type);
 	if (link_len < 0 || type != ETHERNET_TYPE_IPV4)
 		return WIRE_NOT_IGMP;
 	if (ipv4_parse(frame + link_len, len - (size_t)link_len, &packet) < 0)
@@ -59,10 +59,11 @@ enum wire_verdict wire_parse(const uint8_t *frame, size_t len, struct wire_buffe
 	return igmp_parse(packet.payload, packet.payload_len, buffer, message);
 }
 
-ssize_t wire_build(const struct message *message, const uint8_t source_mac[static 6],
+ssize_t wire_build(const struct message *message, const uint8_t source_mac[static 6], uint16_t vlan,
 		   uint8_t *frame, size_t size)
 {
-	const size_t headers = ETHERNET_HEADER_LEN + IPV4_BUILT_LEN;
+	const size_t link = ETHERNET_HEADER_LEN + (vlan ? ETHERNET_TAG_LEN : 0);
+	const size_t headers = link + IPV4_BUILT_LEN;
 	const uint8_t *source = message->source.b + 12;
 	const uint8_t *destination = message->destination.b + 12;
 	struct addr prescribed;
@@ -81,7 +82,7 @@ ssize_t wire_build(const struct message *message, const uint8_t source_mac[stati
 	len = igmp_build(message, frame + headers, size - headers);
 	if (len < 0)
 		return len;
-	ethernet_build(frame, destination, source_mac);
-	ipv4_build(frame + ETHERNET_HEADER_LEN, source, destination, (size_t)len);
+	ethernet_build(frame, destination, source_mac, vlan);
+	ipv4_build(frame + link, source, destination, (size_t)len);
 	return (ssize_t)headers + len;
 }

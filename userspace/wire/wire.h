@@ -13,7 +13,7 @@
 
 /* The largest frame that is read or built: MTU 9000 and the link header. */
 #define WIRE_FRAME_MAX 9018
-/* Bytes in front of the IPv4 packet in a frame that wire_build() makes. */
+/* Bytes in front of the IPv4 packet in an untagged frame. */
 #define WIRE_LINK_HEADER 14
 
 enum wire_verdict {
@@ -47,8 +47,8 @@ void wire_buffer_free(struct wire_buffer *buffer);
  * WIRE_OK *message points into buffer until the next call with it; otherwise its content means
  * nothing. No memory is allocated.
  */
-enum wire_verdict wire_parse(const uint8_t *frame, size_t len, struct wire_buffer *buffer,
-			     struct message *message);
+enum wire_verdict wire_parse(const uint8_t *frame, size_t len, uint16_t vlan,
+			     struct wire_buffer *buffer, struct message *message);
 
 /*
  * Builds the Ethernet frame of a message: TTL 1, TOS 0xc0, Router Alert (R-4-TTL, R-4-TOS, R-4-RA),
@@ -60,7 +60,7 @@ enum wire_verdict wire_parse(const uint8_t *frame, size_t len, struct wire_buffe
  * or WIRE_FRAME_MAX), or -EINVAL: an address that is not IPv4, no such type or version, or a
  * destination other than RFC 9776 sections 4.1.12 and 4.2.15 prescribe for it.
  */
-ssize_t wire_build(const struct message *message, const uint8_t source_mac[static 6],
+ssize_t wire_build(const struct message *message, const uint8_t source_mac[static 6], uint16_t vlan,
 		   uint8_t *frame, size_t size);
 
 /* Max Resp Code and QQIC, RFC 9776 sections 4.1.1 and 4.1.7: the next lower representable value. */
