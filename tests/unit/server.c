@@ -522,6 +522,47 @@ static int tear_down(void **state)
 	return access(path, F_OK) == 0 ? -1 : 0;
 }
 
+/* The process that serves HTTP: many requests on one connection, and none that changes anything. */
+static void test_adopted(void **state)
+{
+	static const char refused[] =
+		"{\"error\":\"only show and explain are allowed here\",\"status\":77}\n";
+	static const char *const forbidden[] = { "reload\n",  "flush groups\n", "log debug\n",
+						 "monitor\n", "sho groups\n",	"big\n" };
+	unsigned int before = n_requests;
+	int pair[2];
+	bool ended;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(server_adopt(server, pair[1]), 0);
+	for (int i = 0; i < 3; i++) {
+		say(pair[0], "show x\n");
+		run_ms(2);
+		assert_string_equal(hear(pair[0], &ended), "{\"words\":[\"show\",\"x\"]}\n");
+		assert_false(ended);
+	}
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+		say(pair[0], forbidden[i]);
+		run_ms(2);
+		assert_string_equal(hear(pair[0], &ended), refused);
+		assert_false(ended);
+	}
+	assert_int_equal(n_requests, before + 3);
+	/* It may be silent for as long as it likes, and is not disconnected for others. */
+	expect_answer("a\n", "{\"words\":[\"a\"]}\n");
+	run_ms(SERVER_REQUEST_MS + 200);
+	say(pair[0], "explain y\n");
+	run_ms(2);
+	assert_string_equal(hear(pair[0], &ended), "{\"words\":[\"explain\",\"y\"]}\n");
+	/* Who asks on without waiting for answers is not served. */
+	say(pair[0], "show 1\nshow 2\n");
+	run_ms(2);
+	assert_string_equal(hear(pair[0], &ended), "{\"words\":[\"show\",\"1\"]}\n");
+	assert_true(ended);
+	close(pair[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_thousand_idle_clients),
 		cmocka_unit_test(test_thousand_requests),
 		cmocka_unit_test(test_time_out),
+		cmocka_unit_test(test_adopted),
 		cmocka_unit_test(test_monitor),
 		cmocka_unit_test(test_slow_monitor),
 		cmocka_unit_test(test_too_many_monitors),

@@ -19,7 +19,7 @@
 
 enum client_state {
 	CLIENT_ASKS,	 /* its line is not complete */
-	CLIENT_GETS,	 /* the answer is on its way, then the connection ends */
+	CLIENT_GETS,	 /* the answer is on its way, then the connection ends unless it stays */
 	CLIENT_MONITORS, /* gets events until it goes away */
 };
 
@@ -28,11 +28,12 @@ struct client {
 	struct server *server;
 	struct loop_fd *entry;
 	int fd;
+	bool stays; /* adopted: asks again and again, and only what changes nothing */
 	enum client_state state;
 	uint64_t expires;
 	char line[SERVER_LINE_MAX];
-	size_t line_len;
-	char *out; /* what is still to be written: out[out_sent .. out_len) */
+	size_t line_len, line_used; /* used: with the end of the line */
+	char *out;		    /* what is still to be written: out[out_sent .. out_len) */
 	size_t out_sent, out_len, out_size;
 	uint64_t missed; /* events that did not fit */
 };
@@ -84,12 +85,12 @@ static void close_client(struct client *client)
 	free(client);
 }
 
-/* The client that is served longest, other than this one; monitors are meant to stay. */
+/* The client that is served longest, other than this one; some are meant to stay. */
 static struct client *find_oldest(const struct server *server, const struct client *but)
 {
 	struct client *client = server->oldest;
 
-	while (client && (client == but || client->state == CLIENT_MONITORS))
+	while (client && (client == but || client->stays || client->state == CLIENT_MONITORS))
 		client = client->next;
 	return client;
 }
@@ -189,7 +190,24 @@ static void limit_waiting(struct server *server, const struct client *newest)
 	}
 }
 
-/* Sends the answer and closes, at once if it fits. Takes the text over. */
+/* The answer has been sent, or cannot be. The client may be gone afterwards. */
+static void end_answer(struct client *client, bool sent)
+{
+	/* One that stays asks again when it has the answer; before, it would fill our memory. */
+	if (!client->stays || !sent || client->line_len != client->line_used ||
+	    loop_change_fd(client->entry, EPOLLIN) < 0) {
+		close_client(client);
+		return;
+	}
+	free(client->out);
+	client->out = NULL;
+	client->out_sent = client->out_len = client->out_size = 0;
+	client->line_len = 0;
+	client->state = CLIENT_ASKS;
+	client->expires = LOOP_NEVER;
+}
+
+/* Sends the answer and ends it, at once if it fits. Takes the text over. */
 static void answer_text(struct client *client, char *text)
 {
 	static const char no_memory[] = "{\"error\": \"out of memory\", \"status\": 71}";
@@ -199,7 +217,7 @@ static void answer_text(struct client *client, char *text)
 	if (!text)
 		text = strdup(no_memory);
 	if (!text) {
-		close_client(client);
+		end_answer(client, false);
 		return;
 	}
 	free(client->out);
@@ -209,9 +227,12 @@ static void answer_text(struct client *client, char *text)
 	text[client->out_len - 1] = '\n'; /* instead of the closing zero */
 	server->waiting += client->out_len;
 	set_expiry(client, SERVER_ANSWER_MS);
-	if (flush_client(client) < 0 || client_waiting(client) == 0 ||
-	    loop_change_fd(client->entry, EPOLLOUT) < 0)
-		close_client(client);
+	if (flush_client(client) < 0)
+		end_answer(client, false);
+	else if (client_waiting(client) == 0)
+		end_answer(client, true);
+	else if (loop_change_fd(client->entry, EPOLLOUT) < 0)
+		end_answer(client, false);
 	else
 		limit_waiting(server, client);
 }
@@ -317,6 +338,11 @@ static int split_words(char *line, size_t len, const char *words[SERVER_WORDS_MA
 	return n;
 }
 
+static bool changes_nothing(const char *word)
+{
+	return strcmp(word, "show") == 0 || strcmp(word, "explain") == 0;
+}
+
 /* The client may be gone afterwards. */
 static void handle_line(struct client *client, size_t len)
 {
@@ -331,6 +357,8 @@ static void handle_line(struct client *client, size_t len)
 					    n == -E2BIG ? "more than %d words in a request"
 							: "a request is one line of plain text",
 					    SERVER_WORDS_MAX));
+	else if (client->stays && !changes_nothing(words[0]))
+		answer(client, server_error(EX_NOPERM, "only show and explain are allowed here"));
 	else if (n == 1 && strcmp(words[0], "monitor") == 0)
 		start_monitor(client);
 	else
@@ -352,6 +380,7 @@ static void read_request(struct client *client)
 	}
 	end = memchr(client->line + client->line_len, '\n', (size_t)n);
 	client->line_len += (size_t)n;
+	client->line_used = end ? (size_t)(end - client->line) + 1 : client->line_len;
 	if (end)
 		handle_line(client, (size_t)(end - client->line));
 	else if (client->line_len == sizeof(client->line))
@@ -373,29 +402,29 @@ static void client_ready(void *arg, uint32_t events)
 		read_request(client);
 		return;
 	}
-	if (flush_client(client) < 0 ||
-	    (client->state == CLIENT_GETS && client_waiting(client) == 0)) {
+	if (flush_client(client) < 0) {
 		close_client(client);
+		return;
+	}
+	if (client->state == CLIENT_GETS && client_waiting(client) == 0) {
+		end_answer(client, true);
 		return;
 	}
 	if (client->state == CLIENT_MONITORS && client_waiting(client) == 0)
 		loop_change_fd(client->entry, 0);
 }
 
-/* Takes the descriptor over. */
-static void add_client(struct server *server, int fd)
+/* Takes the descriptor over. NULL: closed it, no memory. */
+static struct client *add_client(struct server *server, int fd)
 {
-	struct client *client;
+	struct client *client = calloc(1, sizeof(*client));
 
-	if (server->n_clients >= SERVER_CLIENTS_MAX + SERVER_MONITORS_MAX)
-		close_client(find_oldest(server, NULL));
-	client = calloc(1, sizeof(*client));
 	if (client)
 		client->entry = loop_add_fd(server->loop, fd, EPOLLIN, client_ready, client);
 	if (!client || !client->entry) {
 		free(client);
 		close(fd);
-		return;
+		return NULL;
 	}
 	client->server = server;
 	client->fd = fd;
@@ -407,6 +436,18 @@ static void add_client(struct server *server, int fd)
 	server->newest = client;
 	server->n_clients++;
 	set_expiry(client, SERVER_REQUEST_MS);
+	return client;
+}
+
+int server_adopt(struct server *server, int fd)
+{
+	struct client *client = add_client(server, fd);
+
+	if (!client)
+		return -ENOMEM;
+	client->stays = true;
+	client->expires = LOOP_NEVER;
+	return 0;
 }
 
 /* Out of descriptors. The waiting connection would wake us at once again: make room, or pause. */
@@ -432,6 +473,8 @@ static void accept_clients(void *arg, uint32_t events)
 		int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			if (server->n_clients >= SERVER_CLIENTS_MAX + SERVER_MONITORS_MAX)
+				close_client(find_oldest(server, NULL));
 			add_client(server, fd);
 			continue;
 		}

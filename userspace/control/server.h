@@ -40,6 +40,11 @@ int server_open(struct server **server, struct loop *loop, const char *path,
 /* Disconnects everyone and removes the socket. */
 void server_close(struct server *server);
 /*
+ * Takes over a connected stream socket whose peer may stay and ask many times, one request after
+ * the answer to the last, but only to show and explain. Returns 0, or -ENOMEM with it closed.
+ */
+int server_adopt(struct server *server, int fd);
+/*
  * Sends an event to everyone who monitors; takes no reference. Who reads too slowly misses events
  * and is told how many: {"event": "missed", "count": N}.
  */
