@@ -130,12 +130,11 @@ static const struct {
 	/* R-8.3-QRI, found with the defaults filled in and told once for each interface. */
 	{ "query-interval = 5\ninterface eth1 {\n}\n", "conf:2: interface eth1: *" },
 	{ "interface eth1 {\n static-group 10.1.1.1 { }\n}\n",
-	  "conf:2: 10.1.1.1 is not an IPv4 multicast group (224.0.1.0 to 239.255.255.255)\n" },
-	{ "interface eth1 {\n static-group 224.0.0.5 { }\n}\n",
-	  "conf:2: 224.0.0.5 stays on its link: routers never forward 224.0.0.0/24\n" },
+	  "conf:2: 10.1.1.1 is not an IPv4 multicast group such as 239.1.1.1\n" },
+	{ "interface eth1 {\n static-group 239.1.1.1 { }\n static-group 224.0.0.5 { }\n}\n",
+	  "conf:3: static-group 224.0.0.5: *" },
 	{ "interface eth1 {\n\n static-group 232.1.1.1 { }\n}\n",
-	  "conf:3: 232.1.1.1 is source-specific (ssm-range): name sources, as in static-group "
-	  "232.1.1.1 { source = { \"192.0.2.1\" } }\n" },
+	  "conf:3: static-group 232.1.1.1: *" },
 	{ "interface eth1 {\n static-group 239.1.1.1 {\n  source = { \"239.2.2.2\" }\n }\n}\n",
 	  "conf:3: source: 239.2.2.2 is not an IPv4 unicast address\n" },
 	{ "interface eth1 {\n join-group 239.1.1.1 { }\n}\n",

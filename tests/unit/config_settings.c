@@ -251,6 +251,27 @@ static void test_includes(void **state)
 	assert_non_null(strstr(config_text_errors(), "/10.conf:2\n"));
 }
 
+static void note_warning(void *arg, const char *message)
+{
+	unsigned int *n = arg;
+
+	assert_non_null(strstr(message, "/conf:2: interface eth1: "));
+	++*n;
+}
+
+/* R-8.1-RV: a Robustness Variable of 1 is allowed, with a warning. */
+static void test_warnings(void **state)
+{
+	struct config *config = read_good("interface eth2 { }\n"
+					  "interface eth1 { robustness-variable = 1 }\n");
+	unsigned int n = 0;
+
+	(void)state;
+	config_each_warning(config, note_warning, &n);
+	assert_int_equal(n, 1);
+	config_free(config);
+}
+
 static int remove_files(void **state)
 {
 	(void)state;
@@ -266,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_defaults_in_any_order),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_warnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, remove_files);

@@ -229,26 +229,13 @@ static void check_name(struct config_reader *reader, const struct config_section
 				name, IF_NAMESIZE - 1);
 }
 
-/* RFC 4607: nobody can join a group of the SSM range without naming sources. */
-static void check_ssm(struct config_reader *reader, const struct config_section *section,
-		      const struct port_config *port, const struct static_group *group)
-{
-	for (uint32_t i = 0; group->n_sources == 0 && i < port->n_ssm_range; i++) {
-		if (prefix_contains(&port->ssm_range[i], &group->group)) {
-			config_complain(reader, section->place,
-					"%s is source-specific (ssm-range): name sources, as in "
-					"%s %s { source = { \"192.0.2.1\" } }",
-					section->title, section->kind, section->title);
-			return;
-		}
-	}
-}
-
 static void read_static_group(struct config_reader *reader, const struct config_section *section,
 			      struct port_config *port, struct static_group *groups)
 {
 	bool is_join = strcmp(section->kind, "join-group") == 0;
 	struct static_group *group = &groups[port->n_static_groups];
+	struct port_config alone = *port;
+	const char *problem;
 
 	if (is_join != (port->role == PORT_UPSTREAM)) {
 		config_complain(reader, section->place,
@@ -261,7 +248,13 @@ static void read_static_group(struct config_reader *reader, const struct config_
 	if (config_parse_group(reader, section->place, section->title, &group->group) < 0)
 		return;
 	apply_settings(reader, section, group);
-	check_ssm(reader, section, port, group);
+	/* The port's other settings are checked by now; with this group alone, it is to blame. */
+	alone.static_groups = group;
+	alone.n_static_groups = 1;
+	problem = port_config_check(&alone);
+	if (problem)
+		config_complain(reader, section->place, "%s %s: %s", section->kind, section->title,
+				problem);
 	port->n_static_groups++;
 }
 
@@ -297,7 +290,6 @@ static void read_interface(struct config_reader *reader, const struct config_sec
 	interface->line = section->place.line;
 	check_name(reader, section, interface->is_pattern);
 	apply_settings(reader, section, interface);
-	read_static_groups(reader, section, &interface->port);
 	if (interface->is_pattern && interface->port.role == PORT_UPSTREAM)
 		config_complain(reader, section->place,
 				"the upstream interface must be named: a pattern could match "
@@ -307,6 +299,8 @@ static void read_interface(struct config_reader *reader, const struct config_sec
 	if (problem)
 		config_complain(reader, section->place, "interface %s: %s", section->title,
 				problem);
+	if (reader->n_errors == errors_before)
+		read_static_groups(reader, section, &interface->port);
 }
 
 /* RFC 4605 section 3, P-3-ONE: one upstream interface; and each interface once. */
@@ -408,6 +402,21 @@ void config_free(struct config *config)
 		struct config_arena arena = { config->memory };
 
 		config_arena_free(&arena);
+	}
+}
+
+void config_each_warning(const struct config *config, config_error_fn warn, void *arg)
+{
+	struct config_reader reader = { .error = warn, .arg = arg };
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+		const char *warning = port_config_warn(&interface->port);
+
+		if (warning)
+			config_complain(&reader,
+					(struct config_place){ interface->file, interface->line },
+					"interface %s: %s", interface->name, warning);
 	}
 }
 

@@ -40,6 +40,8 @@ typedef void (*config_error_fn)(void *arg, const char *message);
  */
 struct config *config_read(const char *path, config_error_fn error, void *arg);
 void config_free(struct config *config);
+/* What is allowed but unwise, in the same form as errors. */
+void config_each_warning(const struct config *config, config_error_fn warn, void *arg);
 /* The section for an interface: its own name before patterns, patterns in file order; or NULL. */
 const struct config_interface *config_find(const struct config *config, const char *ifname);
 

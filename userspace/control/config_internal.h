@@ -134,7 +134,7 @@ struct policy config_parse_policy(struct config_reader *reader,
 				  const struct config_setting *setting, enum config_kind kind);
 const struct addr *config_parse_sources(struct config_reader *reader,
 					const struct config_setting *setting, uint32_t *n);
-/* A group that can be forwarded. Returns 0, or -EINVAL after complaining. */
+/* An IPv4 group. Returns 0, or -EINVAL after complaining. */
 int config_parse_group(struct config_reader *reader, struct config_place place, const char *text,
 		       struct addr *group);
 

@@ -264,16 +264,8 @@ const struct addr *config_parse_sources(struct config_reader *reader,
 int config_parse_group(struct config_reader *reader, struct config_place place, const char *text,
 		       struct addr *group)
 {
-	if (addr_parse(text, group) < 0 || !addr_is_v4(group) || !addr_is_multicast(group)) {
-		config_complain(reader, place,
-				"%s is not an IPv4 multicast group (224.0.1.0 to 239.255.255.255)",
-				text);
-		return -EINVAL;
-	}
-	if (addr_to_v4_host(group) >> 8 == 0xe00000) {
-		config_complain(reader, place,
-				"%s stays on its link: routers never forward 224.0.0.0/24", text);
-		return -EINVAL;
-	}
-	return 0;
+	if (addr_parse(text, group) == 0 && addr_is_v4(group) && addr_is_multicast(group))
+		return 0;
+	config_complain(reader, place, "%s is not an IPv4 multicast group such as 239.1.1.1", text);
+	return -EINVAL;
 }

@@ -14,6 +14,12 @@
 /* How often failed ports and routes are tried again. */
 #define RETRY_MS 2000
 
+static void config_warning(void *arg, const char *message)
+{
+	(void)arg;
+	log_warning("%s", message);
+}
+
 static void config_error(void *arg, const char *message)
 {
 	(void)arg;
@@ -173,6 +179,7 @@ int daemon_reload(struct daemon *daemon)
 		notify_status(daemon, true);
 		return -EINVAL;
 	}
+	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
 	ports_sync(daemon);
@@ -331,6 +338,7 @@ int daemon_run(const struct daemon_options *options)
 	daemon.config = config_read(options->config_path, config_error, NULL);
 	if (!daemon.config)
 		return EX_CONFIG;
+	config_each_warning(daemon.config, config_warning, NULL);
 	status = daemon_start(&daemon);
 	if (status == EX_OK) {
 		int err = loop_run(daemon.loop);

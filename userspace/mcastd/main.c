@@ -48,6 +48,7 @@ static int test_config(const char *path)
 
 	if (!config)
 		return EX_CONFIG;
+	config_each_warning(config, print_error, NULL);
 	config_free(config);
 	return EX_OK;
 }
