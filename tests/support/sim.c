@@ -98,7 +98,7 @@ static void record_action(struct sim *sim, const struct action *action)
 	}
 }
 
-static void carry_out(struct sim *sim)
+void sim_collect(struct sim *sim)
 {
 	for (size_t i = 0; i < sim->out.n; i++)
 		record_action(sim, &sim->out.list[i]);
@@ -129,7 +129,7 @@ void sim_link(struct sim *sim, unsigned int port, bool up)
 
 	subnet.addr.b[15] = 0;
 	engine_port_link(sim->engine, port, &link, sim->now, &sim->out);
-	carry_out(sim);
+	sim_collect(sim);
 }
 
 void sim_port(struct sim *sim, unsigned int port, const struct port_config *config)
@@ -137,7 +137,7 @@ void sim_port(struct sim *sim, unsigned int port, const struct port_config *conf
 	struct port_config standard = sim_config();
 
 	engine_port_configure(sim->engine, port, config ? config : &standard, sim->now, &sim->out);
-	carry_out(sim);
+	sim_collect(sim);
 	sim_link(sim, port, true);
 }
 
@@ -159,7 +159,7 @@ void sim_advance(struct sim *sim, uint64_t ms)
 		if (next > sim->now)
 			sim->now = next;
 		engine_tick(sim->engine, sim->now, &sim->out);
-		carry_out(sim);
+		sim_collect(sim);
 	}
 	sim->now = end;
 }
@@ -167,7 +167,7 @@ void sim_advance(struct sim *sim, uint64_t ms)
 enum receive_verdict sim_receive(struct sim *sim, unsigned int port, const struct message *message)
 {
 	sim->verdict = engine_receive(sim->engine, port, message, sim->now, &sim->out);
-	carry_out(sim);
+	sim_collect(sim);
 	return sim->verdict;
 }
 

@@ -60,6 +60,8 @@ struct port_config sim_config(void);
 struct addr sim_source(unsigned int n);
 struct addr sim_host(unsigned int port, unsigned int n);
 
+/* Records the actions of a call that was made with sim->out. */
+void sim_collect(struct sim *sim);
 /* Lets time pass and carries out what is due on its way. */
 void sim_advance(struct sim *sim, uint64_t ms);
 enum receive_verdict sim_receive(struct sim *sim, unsigned int port, const struct message *message);

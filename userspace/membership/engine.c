@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "host.h"
 #include "membership.h"
+#include "proxy.h"
 #include "querier.h"
 #include "receive.h"
 #include "report.h"
@@ -28,6 +30,7 @@ struct engine *engine_new(uint64_t seed)
 
 static void port_free(struct port *port)
 {
+	host_free(port->host);
 	timers_leave(&port->engine->timers, &port->timer);
 	settings_fini(&port->settings);
 	free(port->subnets);
@@ -79,8 +82,10 @@ static void drop_all(struct port *port, uint64_t now, struct actions *out)
 static int port_start(struct port *port, uint64_t now, struct actions *out)
 {
 	port->up = true;
-	if (!is_downstream(port))
+	if (port->host) {
+		host_start(port->host, now, out);
 		return 0;
+	}
 	querier_start(port, now, out);
 	return membership_attach_statics(port, now, out);
 }
@@ -91,6 +96,8 @@ static void port_stop(struct port *port, uint64_t now, struct actions *out)
 	if (!port->up)
 		return;
 	port->up = false;
+	if (port->host)
+		host_stop(port->host);
 	if (!is_downstream(port))
 		return;
 	querier_stop(port);
@@ -99,25 +106,74 @@ static void port_stop(struct port *port, uint64_t now, struct actions *out)
 	actions_add(out, ACTION_PORT, port->number);
 }
 
-static int port_add(struct engine *engine, unsigned int number, const struct settings *settings)
+static void port_give_host(struct port *port, struct host *host)
 {
-	struct port *port = calloc(1, sizeof(*port));
+	port->host = host;
+	port->engine->n_upstream++;
+}
 
-	if (!port)
-		return -ENOMEM;
-	if (timers_join(&engine->timers, &port->timer, TIMER_PORT)) {
-		free(port);
-		return -ENOMEM;
-	}
-	port->engine = engine;
-	port->number = number;
+/* What the port has joined is left. */
+static void port_end_host(struct port *port, uint64_t now, struct actions *out)
+{
+	if (!port->host)
+		return;
+	host_leave_all(port->host, now, out);
+	host_free(port->host);
+	port->host = NULL;
+	port->engine->n_upstream--;
+}
+
+/* Begins with these settings, which now belong to the port. */
+static void port_take_settings(struct port *port, const struct settings *settings)
+{
 	port->settings = *settings;
 	port->robustness = settings->config.robustness;
 	port->query_interval_ms = settings->config.query_interval_ms;
 	port->older_version = 3;
 	port->reply_at = ENGINE_NEVER;
+}
+
+static int port_add(struct engine *engine, unsigned int number, const struct settings *settings)
+{
+	struct port *port = calloc(1, sizeof(*port));
+	struct host *host = NULL;
+
+	if (port && settings->config.role == PORT_UPSTREAM)
+		host = host_new(port);
+	if (!port || (settings->config.role == PORT_UPSTREAM && !host) ||
+	    timers_join(&engine->timers, &port->timer, TIMER_PORT)) {
+		host_free(host);
+		free(port);
+		return -ENOMEM;
+	}
+	port->engine = engine;
+	if (host)
+		port_give_host(port, host);
+	port->number = number;
+	port_take_settings(port, settings);
 	engine->ports[number] = port;
 	return 0;
+}
+
+/* Another role: the port begins anew. */
+static int port_change_role(struct port *port, struct settings *settings, uint64_t now,
+			    struct actions *out)
+{
+	bool upstream = settings->config.role == PORT_UPSTREAM;
+	struct host *host = upstream ? host_new(port) : NULL;
+	bool up = port->up;
+
+	if (upstream && !host) {
+		settings_fini(settings);
+		return -ENOMEM;
+	}
+	port_end_host(port, now, out);
+	port_stop(port, now, out);
+	settings_fini(&port->settings);
+	port_take_settings(port, settings);
+	if (host)
+		port_give_host(port, host);
+	return up ? port_start(port, now, out) : 0;
 }
 
 /* Other settings for a port that is there. Returns 0 or -ENOMEM, which only static groups meet. */
@@ -125,15 +181,12 @@ static int port_change(struct port *port, const struct settings *settings, uint6
 		       struct actions *out)
 {
 	struct settings old = port->settings;
-	bool restart = port->up && old.config.role != settings->config.role;
 	int err = 0;
 
-	if (restart)
-		port_stop(port, now, out);
 	port->settings = *settings;
-	if (restart) {
-		err = port_start(port, now, out);
-	} else if (port->up && is_downstream(port)) {
+	if (port->host) {
+		host_reconfigure(port->host, &old.config, now);
+	} else if (port->up) {
 		err = membership_attach_statics(port, now, out);
 		membership_detach_statics(port, &old, now, out);
 		report_recheck(port, now, out);
@@ -146,7 +199,9 @@ static int port_change(struct port *port, const struct settings *settings, uint6
 int engine_port_configure(struct engine *engine, unsigned int number,
 			  const struct port_config *config, uint64_t now, struct actions *out)
 {
+	size_t first = out->n;
 	struct settings settings;
+	struct port *port;
 	int err;
 
 	if (number == 0 || number >= ENGINE_MAX_PORTS || port_config_check(config))
@@ -155,11 +210,19 @@ int engine_port_configure(struct engine *engine, unsigned int number,
 	err = settings_init(&settings, config);
 	if (err)
 		return err;
-	if (engine->ports[number])
-		return port_change(engine->ports[number], &settings, now, out);
-	err = port_add(engine, number, &settings);
-	if (err)
-		settings_fini(&settings);
+	port = engine->ports[number];
+	if (!port) {
+		err = port_add(engine, number, &settings);
+		if (err)
+			settings_fini(&settings);
+	} else if (port->settings.config.role != config->role) {
+		err = port_change_role(port, &settings, now, out);
+	} else {
+		err = port_change(port, &settings, now, out);
+	}
+	proxy_update(engine, first, now, out);
+	if (!err && config->role == PORT_UPSTREAM)
+		proxy_update_port(engine, number, now, out);
 	return err;
 }
 
@@ -191,7 +254,9 @@ int engine_port_link(struct engine *engine, unsigned int number, const struct po
 		     uint64_t now, struct actions *out)
 {
 	struct port *port = port_of(engine, number);
+	size_t first = out->n;
 	bool moved;
+	int err = 0;
 
 	if (!port)
 		return 0;
@@ -203,31 +268,38 @@ int engine_port_link(struct engine *engine, unsigned int number, const struct po
 	if (!link->up)
 		port_stop(port, now, out);
 	else if (!port->up)
-		return port_start(port, now, out);
-	else if (moved && is_downstream(port))
+		err = port_start(port, now, out);
+	else if (moved && port->host)
+		host_start(port->host, now, out);
+	else if (moved)
 		querier_start(port, now, out);
-	return 0;
+	proxy_update(engine, first, now, out);
+	return err;
 }
 
 void engine_port_remove(struct engine *engine, unsigned int number, uint64_t now,
 			struct actions *out)
 {
 	struct port *port = port_of(engine, number);
+	size_t first = out->n;
 
 	if (!port)
 		return;
 	engine->now = now;
+	port_end_host(port, now, out);
 	port_stop(port, now, out);
 	engine->ports[number] = NULL;
 	port_free(port);
+	proxy_update(engine, first, now, out);
 }
 
 void engine_flush(struct engine *engine, unsigned int number, uint64_t now, struct actions *out)
 {
-	unsigned int first = number ? number : 1, last = number ? number : ENGINE_MAX_PORTS - 1;
+	unsigned int begin = number ? number : 1, end = number ? number + 1 : ENGINE_MAX_PORTS;
+	size_t first = out->n;
 
 	engine->now = now;
-	for (unsigned int i = first; i <= last; i++) {
+	for (unsigned int i = begin; i < end; i++) {
 		struct port *port = port_of(engine, i);
 
 		if (!port || !port->up || !is_downstream(port))
@@ -236,6 +308,7 @@ void engine_flush(struct engine *engine, unsigned int number, uint64_t now, stru
 		if (port->is_querier)
 			querier_start(port, now, out);
 	}
+	proxy_update(engine, first, now, out);
 }
 
 /* --- messages --- */
@@ -246,12 +319,16 @@ enum receive_verdict engine_receive(struct engine *engine, unsigned int number,
 {
 	struct port *port = port_of(engine, number);
 	enum receive_verdict verdict = RECEIVE_NOT_OURS;
+	size_t first = out->n;
 
 	if (!port)
 		return RECEIVE_NOT_OURS;
 	engine->now = now;
-	if (port->up && is_downstream(port))
+	if (port->up && port->host)
+		verdict = host_receive(port->host, message, now, out);
+	else if (port->up)
 		verdict = receive_downstream(port, message, now, out);
+	proxy_update(engine, first, now, out);
 	port->counters.received[verdict]++;
 	return verdict;
 }
@@ -260,11 +337,19 @@ enum receive_verdict engine_receive(struct engine *engine, unsigned int number,
 
 #define owner_of(timer, type) ((type *)((char *)(timer)-offsetof(type, timer)))
 
+static void port_tick(struct port *port, uint64_t now, struct actions *out)
+{
+	if (port->host)
+		host_tick(port->host, now, out);
+	else
+		querier_tick(port, now, out);
+}
+
 static void timer_fired(struct timer *timer, uint64_t now, struct actions *out)
 {
 	switch ((enum timer_kind)timer->kind) {
 	case TIMER_PORT:
-		querier_tick(owner_of(timer, struct port), now, out);
+		port_tick(owner_of(timer, struct port), now, out);
 		break;
 	case TIMER_MEMBERSHIP:
 		membership_tick(owner_of(timer, struct membership), now, out);
@@ -280,6 +365,8 @@ static void timer_fired(struct timer *timer, uint64_t now, struct actions *out)
 
 void engine_tick(struct engine *engine, uint64_t now, struct actions *out)
 {
+	size_t first = out->n;
+
 	engine->now = now;
 	for (unsigned int i = 0; i < TICK_TIMERS; i++) {
 		struct timer *timer = timers_take(&engine->timers, now);
@@ -288,6 +375,7 @@ void engine_tick(struct engine *engine, uint64_t now, struct actions *out)
 			break;
 		timer_fired(timer, now, out);
 	}
+	proxy_update(engine, first, now, out);
 }
 
 uint64_t engine_next_deadline(const struct engine *engine)

@@ -3,6 +3,7 @@
 
 #include "event.h"
 #include "membership.h"
+#include "random.h"
 
 static const struct addr all_systems = ADDR_V4(224, 0, 0, 1);
 static const struct addr all_reporters = ADDR_V4(224, 0, 0, 22);
@@ -239,21 +240,12 @@ static void hear_version(struct port *port, const struct message *message, uint6
 	}
 }
 
-static uint64_t next_random(struct engine *engine)
-{
-	uint64_t z = engine->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
 /* R-6-MCAST22: a delay in (0, Max Resp Time], unless an answer is due sooner. */
 static void plan_reply(struct port *port, const struct message_query *query, uint64_t now)
 {
 	/* RFC 1112: version 1 means ten seconds. */
 	uint32_t most = query->version == 1 ? 10000 : query->max_response_ms;
-	uint64_t at = now + 1 + (most ? next_random(port->engine) % most : 0);
+	uint64_t at = now + random_ms(&port->engine->random, most);
 
 	if (port->settings.config.version < 3)
 		return;

@@ -31,7 +31,7 @@ const char *receive_verdict_name(enum receive_verdict verdict)
 	return verdict < RECEIVE_VERDICTS ? names[verdict] : "?";
 }
 
-static bool is_own(const struct port *port, const struct addr *a)
+bool receive_is_own(const struct port *port, const struct addr *a)
 {
 	if (addr_equal(a, &port->address))
 		return true;
@@ -93,7 +93,7 @@ enum receive_verdict receive_check_header(struct port *port, const struct messag
 		return RECEIVE_BAD_TTL;
 	if (!is_possible_source(port, &message->source))
 		return RECEIVE_BAD_SOURCE;
-	if (!addr_is_unspecified(&message->source) && is_own(port, &message->source)) {
+	if (!addr_is_unspecified(&message->source) && receive_is_own(port, &message->source)) {
 		tell_duplicate(port, message, now, out);
 		return RECEIVE_OWN;
 	}
@@ -107,7 +107,7 @@ static bool query_destination_fits(const struct port *port, const struct message
 	const struct addr *to = &message->destination;
 
 	return addr_equal(to, &all_systems) || addr_equal(to, &all_routers) ||
-	       addr_equal(to, &all_reporters) || is_own(port, to) ||
+	       addr_equal(to, &all_reporters) || receive_is_own(port, to) ||
 	       (!addr_is_unspecified(&message->query.group) &&
 		addr_equal(to, &message->query.group));
 }
@@ -163,7 +163,7 @@ static bool report_destination_fits(const struct port *port, const struct messag
 	if (message->type == MESSAGE_V2_LEAVE) /* R-2236-LVDST */
 		return addr_equal(to, &all_routers) || addr_equal(to, &message->group);
 	/* R-4.2.15-V2DST, R-4.2.15-V3DST: any group, or an address of ours. */
-	return addr_is_multicast(to) || is_own(port, to);
+	return addr_is_multicast(to) || receive_is_own(port, to);
 }
 
 /* R-9.2-SRC */

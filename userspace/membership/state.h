@@ -97,6 +97,8 @@ struct port {
 	uint64_t reply_at; /* ENGINE_NEVER: no answer pending */
 	uint8_t reply_version;
 
+	struct host *host; /* on an upstream port, and only there: what it joins */
+
 	struct event_bucket buckets[EVENT_TYPES];
 	struct engine_counters counters;
 };
@@ -108,6 +110,7 @@ struct engine {
 	uint64_t hash_seed[2];
 	uint64_t random;
 	uint64_t now;	      /* of the last call */
+	uint32_t n_upstream;  /* ports */
 	struct addr *scratch; /* the sources of the record being applied */
 	uint32_t scratch_capacity;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Looking into the engine: the last section of engine.h. */
+#include "host.h"
 #include "membership.h"
 #include "track.h"
 
@@ -206,7 +207,7 @@ bool engine_port_view(const struct engine *engine, unsigned int number,
 		.version = port_version(port),
 		.robustness = port->robustness,
 		.query_interval_ms = port->query_interval_ms,
-		.n_groups = port->n_groups,
+		.n_groups = port->host ? host_group_count(port->host) : port->n_groups,
 	};
 	return true;
 }
@@ -214,10 +215,8 @@ bool engine_port_view(const struct engine *engine, unsigned int number,
 void engine_each_upstream(const struct engine *engine, unsigned int port, engine_upstream_fn fn,
 			  void *arg)
 {
-	(void)engine;
-	(void)port;
-	(void)fn;
-	(void)arg;
+	if (port < ENGINE_MAX_PORTS && engine->ports[port] && engine->ports[port]->host)
+		host_each(engine->ports[port]->host, fn, arg);
 }
 
 const struct engine_counters *engine_port_counters(const struct engine *engine, unsigned int port)
