@@ -140,7 +140,7 @@ def test_other_program_in_the_way(lab):
     source = os.path.join(lab.dir, "foreign.c")
     with open(source, "w", encoding="ascii") as file:
         file.write('__attribute__((section("xdp"), used)) int foreign(void *c) { return 2; }\n'
-                   'char license[] __attribute__((section("license"), used)) = "GPL";\n')
+                   'char _license[] __attribute__((section("license"), used)) = "GPL";\n')
     run(["clang", "-O2", "-target", "bpf", "-c", "-o", path, source])
     bed.router.space.ip("link", "set", "dev", "d1", "xdpdrv", "obj", path, "sec", "xdp")
     before = program(bed, bed.d1)

@@ -111,25 +111,38 @@ static int detach_program(unsigned int ifindex, uint32_t prog_id, enum dataplane
 	return err;
 }
 
+static int open_program(const struct dataplane *dp, struct xdp_program **program)
+{
+	struct bpf_object *object;
+	int err = dataplane_open_program(dp, &object);
+
+	if (err)
+		return err;
+	*program = xdp_program__from_bpf_obj(object, "xdp");
+	err = (int)libxdp_get_error(*program);
+	if (err)
+		bpf_object__close(object);
+	return err;
+}
+
+/* The object is ours to close, libxdp does not. */
+static void close_program(struct xdp_program *program)
+{
+	struct bpf_object *object = xdp_program__bpf_obj(program);
+
+	xdp_program__close(program);
+	bpf_object__close(object);
+}
+
 /* One loaded program serves all interfaces, but a dispatcher needs one of its own. */
 static int attach_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 			  struct found *found)
 {
 	struct xdp_program *program = dp->program;
-	struct bpf_object *object;
-	int err;
+	int err = program ? 0 : open_program(dp, &program);
 
-	if (!program) {
-		err = dataplane_open_program(dp, &object);
-		if (err)
-			return err;
-		program = xdp_program__from_bpf_obj(object, "xdp");
-		err = (int)libxdp_get_error(program);
-		if (err) {
-			bpf_object__close(object);
-			return err;
-		}
-	}
+	if (err)
+		return err;
 	err = xdp_program__attach(program, (int)ifindex, xdp_modes[mode], 0);
 	if (!err) {
 		look(dp, ifindex, found);
@@ -139,7 +152,7 @@ static int attach_program(struct dataplane *dp, unsigned int ifindex, enum datap
 			dp->program = program;
 	}
 	if (program != dp->program)
-		xdp_program__close(program);
+		close_program(program);
 	return err;
 }
 
@@ -266,5 +279,5 @@ void attach_close(struct dataplane *dp, bool keep)
 		dataplane_detach(dp, dp->attachments[0].ifindex);
 	free(dp->attachments);
 	if (dp->program)
-		xdp_program__close(dp->program);
+		close_program(dp->program);
 }

@@ -424,7 +424,8 @@ void forward_update_group(struct forward *forward, const struct addr *addr)
 		forward->stale = true;
 		return;
 	}
-	qsort(forward->named, forward->n_named, sizeof(*forward->named), named_cmp);
+	if (forward->n_named)
+		qsort(forward->named, forward->n_named, sizeof(*forward->named), named_cmp);
 	wanted = !port_map_empty(&forward->star) || any_source_differs(forward);
 	group = wanted ? group_get(forward, addr) : *group_slot(forward, addr);
 	if (!group)

@@ -283,10 +283,11 @@ static void daemon_stop(struct daemon *daemon)
 {
 	bool keep = daemon->config->keep_on_exit;
 
-	if (daemon->server)
-		server_close(daemon->server);
 	if (daemon->engine)
 		ports_close(daemon, keep);
+	/* Monitors hear of the ports' end. */
+	if (daemon->server)
+		server_close(daemon->server);
 	if (daemon->netlink_entry)
 		loop_remove_fd(daemon->netlink_entry);
 	if (daemon->netlink)
