@@ -162,7 +162,7 @@ void sim_advance(struct sim *sim, uint64_t ms)
 		sim_collect(sim);
 	}
 	sim->now = end;
-	carry_out(sim);
+	sim_collect(sim);
 }
 
 enum receive_verdict sim_receive(struct sim *sim, unsigned int port, const struct message *message)
