@@ -258,7 +258,8 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (err)
 		return fail_load(error, err, "loading the egress program");
 	dp->egress_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_egress"));
-	dp->to_host_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_to_host"));
+	dp->to_host_fd =
+		bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_to_host"));
 	return 0;
 }
 
