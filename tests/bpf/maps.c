@@ -59,8 +59,9 @@ static bool entry_of(const char *source, const char *group, struct mcastd_route 
 {
 	struct mcastd_source_key key;
 	struct addr s, g;
-	uint32_t index;
+	uint32_t index = 0;
 
+	memset(entry, 0, sizeof(*entry));
 	addr_parse(group, &g);
 	addr_parse(source, &s);
 	memcpy(key.source, s.b + 12, 4);
