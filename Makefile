@@ -78,6 +78,9 @@ out/bpf/%.skel.h: out/bpf/%.bpf.o
 # Sources that include a skeleton need it first.
 $(call obj,$(SYS_SRC) $(wildcard tests/bpf/*.c tools/bench/*.c)): | $(BPF_SKEL)
 
+# The status page is part of the program.
+$(OUT)/obj/userspace/control/http_page.o: userspace/control/status.html
+
 $(OUT)/libcore.a: $(call obj,$(CORE_SRC))
 	$(Q)rm -f $@; ar rcs $@ $^
 $(OUT)/libsys.a: $(call obj,$(SYS_SRC))

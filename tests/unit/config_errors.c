@@ -30,6 +30,9 @@ static const struct {
 	{ "\n\nxyzzy = 1\n", "conf:3: unknown setting 'xyzzy'\n" },
 	{ "interface eth1 {\n on-exit = keep\n}\n",
 	  "conf:2: 'on-exit' is for the whole daemon: put it outside of all sections\n" },
+	{ "http-listen = localhost:80\n" ETH1,
+	  "conf:1: http-listen: 'localhost:80' is not an address and a port; write "
+	  "127.0.0.1:9455, \"[::1]:9455\" or just a port\n" },
 	{ "static-group 239.1.1.1 { }\n",
 	  "conf:1: 'static-group' belongs into an interface section\n" },
 	{ "interface eth1 {\n source = { \"192.0.2.1\" }\n}\n",

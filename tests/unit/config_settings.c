@@ -56,6 +56,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->n_interfaces, 1);
 	assert_false(config->keep_on_exit);
 	assert_int_equal(config->max_routes, 0);
+	assert_null(config->http_listen);
 	assert_int_equal(eth1->port.role, PORT_DOWNSTREAM);
 	assert_int_equal(eth1->port.query_interval_ms, 125000);
 	assert_int_equal(eth1->port.query_response_interval_ms, 10000);
@@ -75,6 +76,7 @@ static void test_every_setting(void **state)
 {
 	struct config *config =
 		read_good("on-exit = keep\n"
+			  "http-listen = \"[::1]:9455\"\n"
 			  "max-routes = 100000\n"
 			  "interface eth0 {\n"
 			  "  role = upstream\n"
@@ -119,6 +121,7 @@ static void test_every_setting(void **state)
 	(void)state;
 	assert_true(config->keep_on_exit);
 	assert_int_equal(config->max_routes, 100000);
+	assert_string_equal(config->http_listen, "[::1]:9455");
 	assert_int_equal(eth0->line, 3);
 	assert_int_equal(port->role, PORT_UPSTREAM);
 	assert_int_equal(port->query_interval_ms, 60000);

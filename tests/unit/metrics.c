@@ -35,7 +35,7 @@ static const char *const typical =
 	"   \"outgoing-interfaces\": [\"eth1\", \"eth2\"], \"packets\": 15, \"bytes\": 16}],"
 	"  \"unwanted\": [{}, {}], \"omitted\": 41, \"unwanted-omitted\": 0},"
 	" \"upstream\": {\"memberships\": [{}, {}, {}], \"omitted\": 0},"
-	" \"http\": {\"responses\": {\"200\": 17, \"404\": 18}, \"refused\": 19,"
+	" \"http\": {\"responses\": {\"200\": 17, \"404\": 18}, \"cut\": 19,"
 	"            \"duration\": 0.004}}";
 
 static const char *const typical_samples[] = {
@@ -78,7 +78,7 @@ static const char *const typical_samples[] = {
 	"mcastd_http_restarts_total 2",
 	"mcastd_http_responses_total{code=\"200\"} 17",
 	"mcastd_http_responses_total{code=\"404\"} 18",
-	"mcastd_http_refused_connections_total 19",
+	"mcastd_http_cut_connections_total 19",
 	"mcastd_status_duration_seconds 0.004",
 };
 

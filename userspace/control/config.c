@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/config_internal.h"
+#include "control/http.h"
 
 /* --- The settings ------------------------------------------------------------------------------
  */
@@ -58,6 +59,21 @@ static void apply_sources(struct config_reader *reader, const struct config_sett
 	struct static_group *group = to;
 
 	group->sources = config_parse_sources(reader, setting, &group->n_sources);
+}
+
+static void apply_http_listen(struct config_reader *reader, const struct config_setting *setting,
+			      void *to)
+{
+	const char *text = setting->values[0].text;
+	struct http_address address;
+
+	if (http_address_parse(text, &address) == 0)
+		*(const char **)to = text;
+	else
+		config_complain(reader, setting->place,
+				"http-listen: '%s' is not an address and a port; write "
+				"127.0.0.1:9455, \"[::1]:9455\" or just a port",
+				text);
 }
 
 static const char *const role_words[] = {
@@ -148,6 +164,10 @@ static const struct config_option options[] = {
 	  .apply = config_apply_switch,
 	  .offset = GLOBAL(keep_on_exit),
 	  .words = exit_words },
+	{ .name = "http-listen",
+	  .scopes = CONFIG_GLOBAL,
+	  .apply = apply_http_listen,
+	  .offset = GLOBAL(http_listen) },
 	{ .name = "max-routes",
 	  .scopes = CONFIG_GLOBAL,
 	  .apply = config_apply_u32,

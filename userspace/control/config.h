@@ -27,6 +27,7 @@ struct config {
 	struct config_interface *interfaces; /* in file order */
 	size_t n_interfaces;
 	bool keep_on_exit;	     /* on-exit = keep */
+	const char *http_listen;     /* as http_address_parse() takes it; NULL: no HTTP */
 	uint32_t max_routes;	     /* 0: as the data plane does without being told */
 	struct config_chunk *memory; /* where all of this lives */
 };

@@ -140,8 +140,7 @@ static void put_members(FILE *out, const struct family *family, const json_t *ob
 	json_t *value;
 
 	/* json_object_foreach() wants it without const, and does not change it. */
-	json_object_foreach((json_t *)(uintptr_t)object, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
 		if (strcmp(name, "total") == 0)
 			continue; /* the sum of the others */
 		labels[1].value = name;
@@ -162,8 +161,7 @@ static void put_interfaces(FILE *out, const struct family *family, const json_t 
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		struct label name = { "interface", find_text(row, "name") };
 
 		if (name.value)
@@ -257,8 +255,7 @@ static void put_flow(FILE *out, const struct family *family, const json_t *statu
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(find(status, "flows.flows"), i, row)
-	{
+	json_array_foreach (find(status, "flows.flows"), i, row) {
 		struct label labels[] = { { "group", find_text(row, "group-address") },
 					  { "source", find_text(row, "source-address") },
 					  { NULL, NULL } };
@@ -336,9 +333,8 @@ static const struct family families[] = {
 	  "statistics.http.restarts", NULL },
 	{ "mcastd_http_responses_total", "counter", "Answers of the HTTP server, by status.",
 	  put_status_members, "http.responses", "code" },
-	{ "mcastd_http_refused_connections_total", "counter",
-	  "Connections that were ended without an answer: too slow, or too many.", put_value,
-	  "http.refused", NULL },
+	{ "mcastd_http_cut_connections_total", "counter",
+	  "Connections that were ended because they took too long.", put_value, "http.cut", NULL },
 	{ "mcastd_status_duration_seconds", "gauge", "How long the daemon took to tell its state.",
 	  put_value, "http.duration", NULL },
 };

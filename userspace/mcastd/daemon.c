@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "control/notify.h"
 #include "mcastd/daemon.h"
@@ -132,15 +131,6 @@ static void netlink_due(void *arg, uint32_t events)
 	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
 }
 
-static void features_due(void *arg, uint32_t events)
-{
-	struct daemon *daemon = arg;
-
-	(void)events;
-	dataplane_watch_drain(daemon->features_fd);
-	ports_sync(daemon);
-}
-
 static void on_signal(void *arg, int signal)
 {
 	struct daemon *daemon = arg;
@@ -193,6 +183,7 @@ int daemon_reload(struct daemon *daemon)
 	daemon->config = config;
 	daemon->routes_stale = true;
 	ports_sync(daemon);
+	http_listen(daemon->http, config->http_listen);
 	config_free(old);
 	log_notice("%s: applied", daemon->options.config_path);
 	notify_status(daemon, true);
@@ -209,7 +200,6 @@ static int exit_status(int err)
 	case -EACCES:
 		return EX_NOPERM;
 	case -EADDRINUSE:
-	case -EBUSY:
 		return EX_UNAVAILABLE;
 	default:
 		return EX_OSERR;
@@ -241,6 +231,15 @@ static int open_server(struct daemon *daemon)
 	return err;
 }
 
+static int open_http(struct daemon *daemon)
+{
+	daemon->http = http_new(daemon->loop, daemon->server);
+	if (!daemon->http)
+		return -ENOMEM;
+	http_listen(daemon->http, daemon->config->http_listen);
+	return 0;
+}
+
 static int open_netlink(struct daemon *daemon)
 {
 	int err = netlink_open(&daemon->netlink, netlink_changed, daemon);
@@ -254,15 +253,6 @@ static int open_netlink(struct daemon *daemon)
 	if (err)
 		log_error("netlink: %s", strerror(-err));
 	return err;
-}
-
-/* Without it a port whose transmit ability changes is noticed with the next change of a link. */
-static void open_features(struct daemon *daemon)
-{
-	daemon->features_fd = dataplane_watch_open();
-	if (daemon->features_fd >= 0)
-		daemon->features_entry = loop_add_fd(daemon->loop, daemon->features_fd, EPOLLIN,
-						     features_due, daemon);
 }
 
 static int open_engine(struct daemon *daemon)
@@ -303,16 +293,12 @@ static void daemon_stop(struct daemon *daemon)
 {
 	bool keep = daemon->config->keep_on_exit;
 
+	http_free(daemon->http);
 	if (daemon->engine)
 		ports_close(daemon, keep);
 	/* Monitors hear of the ports' end. */
 	if (daemon->server)
 		server_close(daemon->server);
-	daemon->server = NULL;
-	if (daemon->features_entry)
-		loop_remove_fd(daemon->features_entry);
-	if (daemon->features_fd >= 0)
-		close(daemon->features_fd);
 	if (daemon->netlink_entry)
 		loop_remove_fd(daemon->netlink_entry);
 	if (daemon->netlink)
@@ -333,9 +319,6 @@ static int daemon_start(struct daemon *daemon)
 {
 	int err = open_loop(daemon);
 
-	/* First, so that a second daemon ends before it touches anything. */
-	if (!err)
-		err = open_server(daemon);
 	if (!err)
 		err = open_dataplane(daemon);
 	if (!err)
@@ -343,10 +326,13 @@ static int daemon_start(struct daemon *daemon)
 	if (!err)
 		err = local_open(daemon);
 	if (!err)
+		err = open_server(daemon);
+	if (!err)
 		err = open_netlink(daemon);
+	if (!err)
+		err = open_http(daemon);
 	if (err)
 		return exit_status(err);
-	open_features(daemon);
 	log_notice("mcastd %s", MCASTD_VERSION);
 	loop_add_deadline(daemon->loop, daemon->started + relearn_ms(daemon->config), relearned_due,
 			  daemon);
@@ -359,7 +345,7 @@ static int daemon_start(struct daemon *daemon)
 
 int daemon_run(const struct daemon_options *options)
 {
-	struct daemon daemon = { .options = *options, .features_fd = -1 };
+	struct daemon daemon = { .options = *options };
 	int status;
 
 	log_open(options->log_level, options->to_syslog);

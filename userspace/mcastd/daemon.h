@@ -13,6 +13,7 @@
 #define MCASTD_DAEMON_H
 
 #include "control/config.h"
+#include "control/http.h"
 #include "control/server.h"
 #include "dataplane/dataplane.h"
 #include "forward/forward.h"
@@ -75,12 +76,11 @@ struct daemon {
 	struct loop *loop;
 	struct netlink *netlink;
 	struct loop_fd *netlink_entry;
-	int features_fd; /* dataplane_watch_open() */
-	struct loop_fd *features_entry;
 	struct dataplane *dataplane;
 	struct engine *engine;
 	struct forward *forward;
 	struct server *server;
+	struct http *http;
 	struct local *local;
 	struct wire_buffer *wire;
 	struct actions actions;

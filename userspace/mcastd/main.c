@@ -3,8 +3,10 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
+#include "control/http.h"
 #include "mcastd/daemon.h"
 
 static const char usage[] =
@@ -64,6 +66,8 @@ int main(int argc, char **argv)
 	bool test = false;
 	int opt;
 
+	if (strcmp(argv[0], HTTP_PROCESS_NAME) == 0)
+		return http_process_main();
 	while ((opt = getopt_long(argc, argv, "b:f:hl:stu:V", long_options, NULL)) != -1) {
 		switch (opt) {
 		case 'b':

@@ -2,6 +2,9 @@
 /*
  * Requests of the control socket: words in, one JSON object out. Times are seconds; `up-time`
  * counts up, `expire` counts down and is null for what does not expire.
+ *
+ * `show WHAT [NAME] limit N` answers with about N rows at most, and counts the others: "omitted".
+ * It is for those who ask every second, however large the tables are.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,9 +44,40 @@ static json_t *json_expiry(uint64_t expires, uint64_t now)
 	return json_seconds(expires > now ? expires - now : 0);
 }
 
+/* A table on its way into JSON. */
+struct rows {
+	json_t *array;
+	size_t limit; /* SIZE_MAX: none */
+	size_t used;
+	size_t omitted;
+};
+
+static struct rows rows_new(size_t limit)
+{
+	return (struct rows){ .array = json_array(), .limit = limit };
+}
+
+/* Is there room for a row with this many parts? If not, it is counted and must be left out. */
+static bool rows_room(struct rows *rows, size_t parts)
+{
+	if (parts > rows->limit - rows->used) {
+		rows->omitted++;
+		return false;
+	}
+	rows->used += parts;
+	return true;
+}
+
+/* Adds what was left out to the answer, if there was a limit. */
+static void rows_tell_omitted(const struct rows *rows, const char *key, json_t *object)
+{
+	if (rows->limit != SIZE_MAX)
+		json_object_set_new(object, key, json_count(rows->omitted));
+}
+
 /* Calls fn for the named port or for all; NULL, or an error when there is no such port. */
 static json_t *each_port(struct daemon *daemon, const char *name,
-			 void (*fn)(struct port *port, json_t *rows), json_t *rows)
+			 void (*fn)(struct port *port, struct rows *rows), struct rows *rows)
 {
 	bool found = false;
 
@@ -64,18 +98,22 @@ static json_t *each_port(struct daemon *daemon, const char *name,
 }
 
 /* Wraps the rows, or the error in their place. */
-static json_t *answer(const char *key, json_t *rows, json_t *error)
+static json_t *answer(const char *key, const struct rows *rows, json_t *error)
 {
+	json_t *object;
+
 	if (error) {
-		json_decref(rows);
+		json_decref(rows->array);
 		return error;
 	}
-	return json_pack("{s:o}", key, rows);
+	object = json_pack("{s:o}", key, rows->array);
+	rows_tell_omitted(rows, "omitted", object);
+	return object;
 }
 
 /* --- show interfaces --- */
 
-static void show_interface(struct port *port, json_t *rows)
+static void show_interface(struct port *port, struct rows *rows)
 {
 	const struct port_config *config = &port->config->port;
 	bool downstream = config->role == PORT_DOWNSTREAM;
@@ -86,6 +124,8 @@ static void show_interface(struct port *port, json_t *rows)
 	};
 	json_t *row;
 
+	if (!rows_room(rows, 1))
+		return;
 	engine_port_view(port->daemon->engine, port->slot, &view);
 	row = json_pack("{s:s, s:i, s:s, s:s, s:o, s:s, s:i, s:o, s:b, s:o, s:i, s:I, s:i}", /**/
 			"name", port->name, "ifindex", (int)port->ifindex, "role",
@@ -99,14 +139,14 @@ static void show_interface(struct port *port, json_t *rows)
 			(int)port->n_queues);
 	if (strcmp(port->note, "up") != 0)
 		json_object_set_new(row, "xdp-note", json_string(port->note));
-	json_array_append_new(rows, row);
+	json_array_append_new(rows->array, row);
 }
 
 /* --- show groups --- */
 
 struct groups_ctx {
 	const struct daemon *daemon;
-	json_t *rows;
+	struct rows *rows;
 	json_t *sources;
 	uint64_t now;
 };
@@ -129,6 +169,8 @@ static bool show_membership(const struct engine_membership_view *view, void *arg
 	struct groups_ctx *ctx = arg;
 	json_t *row;
 
+	if (!rows_room(ctx->rows, 1 + view->n_sources))
+		return true;
 	ctx->sources = json_array();
 	engine_each_source(view, show_source, ctx);
 	row = json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:o}", /**/
@@ -141,11 +183,11 @@ static bool show_membership(const struct engine_membership_view *view, void *arg
 			"static", view->is_static, "sources", ctx->sources);
 	if (view->n_hosts)
 		json_object_set_new(row, "hosts", json_count(view->n_hosts));
-	json_array_append_new(ctx->rows, row);
+	json_array_append_new(ctx->rows->array, row);
 	return true;
 }
 
-static void show_groups(struct port *port, json_t *rows)
+static void show_groups(struct port *port, struct rows *rows)
 {
 	struct groups_ctx ctx = { port->daemon, rows, NULL, loop_now(port->daemon->loop) };
 
@@ -156,17 +198,20 @@ static void show_groups(struct port *port, json_t *rows)
 
 struct upstream_ctx {
 	const struct port *port;
-	json_t *rows;
+	struct rows *rows;
 };
 
 static bool show_joined(const struct engine_upstream_view *view, void *arg)
 {
 	struct upstream_ctx *ctx = arg;
-	json_t *sources = json_array();
+	json_t *sources;
 
+	if (!rows_room(ctx->rows, 1 + view->n_sources))
+		return true;
+	sources = json_array();
 	for (uint32_t i = 0; i < view->n_sources; i++)
 		json_array_append_new(sources, json_addr(&view->sources[i]));
-	json_array_append_new(ctx->rows,
+	json_array_append_new(ctx->rows->array,
 			      json_pack("{s:s, s:o, s:s, s:o}", "interface", ctx->port->name,
 					"group-address", json_addr(&view->group), "filter-mode",
 					view->mode == FILTER_EXCLUDE ? "exclude" : "include",
@@ -174,7 +219,7 @@ static bool show_joined(const struct engine_upstream_view *view, void *arg)
 	return true;
 }
 
-static void show_upstream(struct port *port, json_t *rows)
+static void show_upstream(struct port *port, struct rows *rows)
 {
 	struct upstream_ctx ctx = { port, rows };
 
@@ -186,7 +231,7 @@ static void show_upstream(struct port *port, json_t *rows)
 
 struct flows_ctx {
 	struct daemon *daemon;
-	json_t *rows;
+	struct rows rows;
 	const struct port *only; /* arriving or leaving here; NULL: all */
 	uint64_t now_ns;
 };
@@ -250,9 +295,13 @@ static bool show_route(const struct forward_route *route, bool applied, void *ar
 	struct addr last_source;
 	json_t *row;
 
+	if (ctx->rows.used >= ctx->rows.limit) {
+		ctx->rows.omitted++; /* without the cost of its counters */
+		return true;
+	}
 	dataplane_route_stats(ctx->daemon->dataplane, &route->group, &route->source, &stats);
 	arrival = stats.packets ? port_at(ctx->daemon, stats.last_slot) : NULL;
-	if (!route_touches(ctx, route, arrival))
+	if (!route_touches(ctx, route, arrival) || !rows_room(&ctx->rows, 1))
 		return true;
 	last_source = addr_from_v4(stats.last_source);
 	row = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", /**/
@@ -264,7 +313,7 @@ static bool show_route(const struct forward_route *route, bool applied, void *ar
 			json_seen(stats.last_seen_ns, ctx->now_ns), "last-source",
 			stats.packets ? json_addr(&last_source) : json_null(), "installed",
 			applied);
-	json_array_append_new(ctx->rows, row);
+	json_array_append_new(ctx->rows.array, row);
 	return true;
 }
 
@@ -275,9 +324,9 @@ static bool show_unwanted(const struct mcastd_unwanted_key *key,
 	const struct port *port = port_at(ctx->daemon, key->slot);
 	struct addr group = addr_from_v4(key->group), source = addr_from_v4(key->source);
 
-	if (!port || (ctx->only && ctx->only != port))
+	if (!port || (ctx->only && ctx->only != port) || !rows_room(&ctx->rows, 1))
 		return true;
-	json_array_append_new(ctx->rows,
+	json_array_append_new(ctx->rows.array,
 			      json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "group-address",
 					json_addr(&group), "source-address", json_addr(&source),
 					"incoming-interface", port->name, "packets",
@@ -287,10 +336,11 @@ static bool show_unwanted(const struct mcastd_unwanted_key *key,
 	return true;
 }
 
-static json_t *show_flows(struct daemon *daemon, const char *name)
+static json_t *show_flows(struct daemon *daemon, const char *name, size_t limit)
 {
 	struct flows_ctx ctx = { .daemon = daemon, .now_ns = monotonic_ns() };
-	json_t *flows, *unwanted;
+	struct rows flows;
+	json_t *object;
 
 	if (name) {
 		ctx.only = port_find(daemon, name);
@@ -300,22 +350,31 @@ static json_t *show_flows(struct daemon *daemon, const char *name)
 					    "interfaces",
 					    name);
 	}
-	flows = ctx.rows = json_array();
+	ctx.rows = rows_new(limit);
 	forward_each_route(daemon->forward, show_route, &ctx);
-	unwanted = ctx.rows = json_array();
+	flows = ctx.rows;
+	ctx.rows = rows_new(limit);
 	dataplane_each_unwanted(daemon->dataplane, show_unwanted, &ctx);
-	return json_pack("{s:o, s:o}", "flows", flows, "unwanted", unwanted);
+	object = json_pack("{s:o, s:o}", "flows", flows.array, "unwanted", ctx.rows.array);
+	rows_tell_omitted(&flows, "omitted", object);
+	rows_tell_omitted(&ctx.rows, "unwanted-omitted", object);
+	return object;
 }
 
 /* --- show statistics --- */
 
-static void show_port_statistics(struct port *port, json_t *rows)
+static void show_port_statistics(struct port *port, struct rows *rows)
 {
 	const struct engine_counters *igmp = engine_port_counters(port->daemon->engine, port->slot);
 	static const struct engine_counters none;
 	struct mcastd_port_stats data = { 0 };
-	json_t *errors = json_object(), *dropped = json_object(), *verdicts = json_object();
+	json_t *errors, *dropped, *verdicts;
 
+	if (!rows_room(rows, 1))
+		return;
+	errors = json_object();
+	dropped = json_object();
+	verdicts = json_object();
 	if (!igmp)
 		igmp = &none;
 	if (port->open)
@@ -338,7 +397,7 @@ static void show_port_statistics(struct port *port, json_t *rows)
 			json_object_set(dropped, dataplane_verdict_name(i), count);
 		json_object_set_new(verdicts, dataplane_verdict_name(i), count);
 	}
-	json_array_append_new(rows,
+	json_array_append_new(rows->array,
 			      json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o,"
 					" s:{s:o, s:o, s:o, s:o, s:o, s:o}}",
 					"name", port->name, "received", "total",
@@ -359,33 +418,65 @@ static void show_port_statistics(struct port *port, json_t *rows)
 
 /* --- requests --- */
 
-static json_t *show_rows(struct daemon *daemon, const char *name, const char *key,
-			 void (*fn)(struct port *, json_t *))
+static json_t *show_rows(struct daemon *daemon, const char *name, size_t limit, const char *key,
+			 void (*fn)(struct port *, struct rows *))
 {
-	json_t *rows = json_array();
+	struct rows rows = rows_new(limit);
 
-	return answer(key, rows, each_port(daemon, name, fn, rows));
+	return answer(key, &rows, each_port(daemon, name, fn, &rows));
 }
 
-static json_t *show_request(struct daemon *daemon, const char *what, const char *name)
+static json_t *show_statistics(struct daemon *daemon, const char *name, size_t limit)
+{
+	json_t *object = show_rows(daemon, name, limit, "interfaces", show_port_statistics);
+	json_t *http = name ? NULL : http_describe(daemon->http);
+
+	if (http)
+		json_object_set_new(object, "http", http);
+	return object;
+}
+
+static json_t *show_version(const struct daemon *daemon)
+{
+	return json_pack("{s:s, s:i, s:o}", "version", MCASTD_VERSION, "abi", MCASTD_ABI_VERSION,
+			 "up-time", json_seconds(loop_now(daemon->loop) - daemon->started));
+}
+
+static json_t *show_what(struct daemon *daemon, const char *what, const char *name, size_t limit)
 {
 	if (strcmp(what, "interfaces") == 0)
-		return show_rows(daemon, name, "interfaces", show_interface);
+		return show_rows(daemon, name, limit, "interfaces", show_interface);
 	if (strcmp(what, "groups") == 0)
-		return show_rows(daemon, name, "groups", show_groups);
+		return show_rows(daemon, name, limit, "groups", show_groups);
 	if (strcmp(what, "upstream") == 0)
-		return show_rows(daemon, name, "memberships", show_upstream);
+		return show_rows(daemon, name, limit, "memberships", show_upstream);
 	if (strcmp(what, "flows") == 0)
-		return show_flows(daemon, name);
+		return show_flows(daemon, name, limit);
 	if (strcmp(what, "statistics") == 0)
-		return show_rows(daemon, name, "interfaces", show_port_statistics);
+		return show_statistics(daemon, name, limit);
 	if (strcmp(what, "version") == 0)
-		return json_pack("{s:s, s:i}", "version", MCASTD_VERSION, "abi",
-				 MCASTD_ABI_VERSION);
+		return show_version(daemon);
 	return server_error(EX_USAGE,
 			    "show %s: not known; try interfaces, groups, flows, upstream, "
 			    "statistics or version",
 			    what);
+}
+
+/* The words behind `show`: WHAT [NAME] [limit N]. */
+static json_t *show_request(struct daemon *daemon, int argc, const char *const *argv)
+{
+	size_t limit = SIZE_MAX;
+	char *end;
+
+	if (argc >= 3 && strcmp(argv[argc - 2], "limit") == 0) {
+		limit = strtoul(argv[argc - 1], &end, 10);
+		if (*end || argv[argc - 1][0] == '-')
+			return server_error(EX_USAGE, "limit %s: not a number", argv[argc - 1]);
+		argc -= 2;
+	}
+	if (argc < 1 || argc > 2)
+		return server_error(EX_USAGE, "show WHAT [NAME] is all that is understood");
+	return show_what(daemon, argv[0], argc == 2 ? argv[1] : NULL, limit);
 }
 
 static json_t *done(void)
@@ -422,8 +513,8 @@ json_t *daemon_request(void *arg, int argc, const char *const *argv)
 {
 	struct daemon *daemon = arg;
 
-	if ((argc == 2 || argc == 3) && strcmp(argv[0], "show") == 0)
-		return show_request(daemon, argv[1], argc == 3 ? argv[2] : NULL);
+	if (argc >= 2 && strcmp(argv[0], "show") == 0)
+		return show_request(daemon, argc - 1, argv + 1);
 	if (argc >= 3 && argc <= 4 && strcmp(argv[0], "explain") == 0)
 		return explain_request(daemon, argc, argv);
 	if (argc == 1 && strcmp(argv[0], "reload") == 0)

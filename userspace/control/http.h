@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Metrics and the status page over HTTP, served by a process of its own so that who talks to it
+ * cannot reach the daemon, BPF or the network: an unprivileged user, no capabilities, no
+ * descriptors but the listening socket and a connection to the control server over which it may
+ * only show and explain.
+ *
+ * That process is this program started anew (fork and exec), so that nothing of the daemon's
+ * memory is in it either, mapped BPF arrays least of all, at the first start as well as later.
+ * The daemon keeps the listening socket, so connections wait while the process is started again.
+ */
+#ifndef CONTROL_HTTP_H
+#define CONTROL_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "control/server.h"
+#include "platform/loop.h"
+
+/* argv[0] by which main() knows that it is to be the process that serves HTTP. */
+#define HTTP_PROCESS_NAME "mcastd-http"
+
+struct http_address {
+	struct sockaddr_storage socket;
+	socklen_t len;
+};
+
+/*
+ * Reads "ADDRESS:PORT", "[ADDRESS]:PORT" or "PORT" (on 127.0.0.1); addresses are numeric.
+ * Returns 0 or -EINVAL.
+ */
+int http_address_parse(const char *text, struct http_address *address);
+/* Only this host can reach it. */
+bool http_address_is_loopback(const struct http_address *address);
+
+struct http;
+
+/* Off until http_listen(); loop and server must outlive it. Returns NULL when memory ran out. */
+struct http *http_new(struct loop *loop, struct server *server);
+/*
+ * Serves at this address, which http_address_parse() accepts, from now on; NULL: nowhere. The same
+ * address as before changes nothing. What does not work is logged and tried again.
+ */
+void http_listen(struct http *http, const char *address);
+/* {"listen", "state", "restarts"}, or NULL when it is off. */
+json_t *http_describe(const struct http *http);
+void http_free(struct http *http);
+
+/* The process itself; returns its exit status. */
+int http_process_main(void);
+
+#endif
