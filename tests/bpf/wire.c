@@ -1,71 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frames through real interfaces: what leaves each port, byte by byte, in either XDP mode. */
+/*
+ * Frames through real interfaces: what leaves each port, byte by byte, the same in both XDP modes.
+ * IDs are those of docs/CONFORMANCE.md.
+ */
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "../support/datagram.h"
-#include "../support/veth.h"
-#include "dataplane/dataplane.h"
-
-struct bed {
-	struct veth veth;
-	struct dataplane *dp;
-	enum dataplane_mode mode;
-};
+#include "../support/bed.h"
 
 static struct bed bed;
 
-static void open_bed(enum dataplane_mode mode, unsigned int n)
+static void open_bed(void **state, unsigned int n)
 {
-	struct dataplane_options options = { .bpffs_dir = veth_bpffs() };
-	struct dataplane_error error = { "" };
+	enum dataplane_mode mode = *(enum dataplane_mode *)*state;
 
-	veth_init(&bed.veth, n, 1);
-	bed.mode = mode;
-	if (dataplane_open(&bed.dp, &options, &error))
-		fail_msg("%s", error.text);
-	for (unsigned int i = 1; i <= n; i++) {
-		struct dataplane_port port = { .ifindex = bed.veth.ifindex[i],
-					       .side = i == 1 ? MCASTD_SIDE_UPSTREAM
-							      : MCASTD_SIDE_DOWNSTREAM,
-					       .ttl_threshold = 1,
-					       .mtu = 1500 };
-		enum dataplane_mode got;
-
-		snprintf(port.name, sizeof(port.name), "r%u", i);
-		memcpy(port.mac, bed.veth.mac[i], 6);
-		if (dataplane_attach(bed.dp, port.ifindex, mode, &got, &error))
-			fail_msg("%s", error.text);
-		assert_int_equal(got, mode);
-		if (dataplane_port_set(bed.dp, i, &port, &error))
-			fail_msg("%s", error.text);
-	}
+	bed_init(&bed, n, NULL);
+	bed_ports(&bed, mode);
+	if (mode == DATAPLANE_MODE_NATIVE)
+		veth_poll_by_thread();
 }
 
-static void close_bed(void)
+static void send_frame(unsigned int port, const struct veth_frame *frame)
 {
-	dataplane_close(bed.dp, false);
-	veth_fini(&bed.veth);
+	veth_send(&bed.veth, port, frame->bytes, frame->len);
 }
-
-static void set_route(const char *source, const char *group, const uint16_t *slots, uint32_t n)
-{
-	struct forward_route route = {
-		.out = { { slots, n }, { slots, n } },
-	};
-
-	assert_int_equal(addr_parse(group, &route.group), 0);
-	assert_int_equal(addr_parse(source, &route.source), 0);
-	assert_int_equal(dataplane_forward_ops.route_set(bed.dp, &route), 0);
-}
-
-#define ROUTE(source, group, ...)                                   \
-	set_route(source, group, (const uint16_t[]){ __VA_ARGS__ }, \
-		  sizeof((const uint16_t[]){ __VA_ARGS__ }) / sizeof(uint16_t))
 
 static void expect(unsigned int port, const struct veth_frame *sent)
 {
@@ -87,34 +48,76 @@ static void expect_silence(void)
 			fail_msg("unexpected frame out of port %u", i);
 }
 
+static struct mcastd_port_stats stats_of(unsigned int slot)
+{
+	struct mcastd_port_stats stats;
+
+	assert_int_equal(dataplane_port_stats(bed.dp, slot, &stats), 0);
+	return stats;
+}
+
 /* D-TTL, D-MAC, P-4.2-NOBACK: each member gets its copy, with its port's MAC, no one else. */
-static void check_fan_out(void)
+static void fan_out(void **state)
 {
 	struct veth_frame frame;
 
-	ROUTE("0.0.0.0", "239.1.1.1", 2, 3, 4);
+	open_bed(state, 5);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 4);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 5);
+	for (size_t payload = 0; payload < 1500; payload += 368) {
+		datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, payload, 1);
+		send_frame(1, &frame);
+		expect(2, &frame);
+		expect(3, &frame);
+		expect(4, &frame);
+		send_frame(3, &frame);
+		expect(2, &frame);
+		expect(4, &frame);
+		datagram_init(&frame, "192.0.2.1", "239.1.1.2", 255, payload, 1);
+		send_frame(1, &frame);
+		expect(5, &frame);
+		send_frame(5, &frame);
+	}
+	expect_silence();
+	assert_int_equal(stats_of(2).out_packets, 10);
+	assert_int_equal(stats_of(3).out_packets, 5);
+	assert_int_equal(stats_of(5).out_packets, 5);
+	bed_fini(&bed);
+}
+
+/* D-OPT, D-FRAG: options and fragments arrive as they were sent. */
+static void options_and_fragments(void **state)
+{
+	struct veth_frame frame;
+
+	open_bed(state, 3);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3);
 	datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 100, 1);
-	veth_send(&bed.veth, 1, frame.bytes, frame.len);
+	datagram_options(&frame, 24);
+	send_frame(1, &frame);
 	expect(2, &frame);
 	expect(3, &frame);
-	expect(4, &frame);
-	expect_silence();
-	veth_send(&bed.veth, 3, frame.bytes, frame.len);
+	datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 100, 1);
+	frame.bytes[DATAGRAM_IP + 6] = 0x20;
+	frame.bytes[DATAGRAM_IP + 7] = 0xb9;
+	datagram_fix(&frame);
+	send_frame(1, &frame);
 	expect(2, &frame);
-	expect(4, &frame);
-	expect_silence();
+	expect(3, &frame);
+	bed_fini(&bed);
 }
 
 /*
  * One flow goes to port 2 alone, another to ports 2 and 3, in one batch: the kernel runs one egress
  * program for all frames of a batch to one device, and each frame must still be right.
  */
-static void check_mixed_batch(void)
+static void mixed_batch(void **state)
 {
 	struct veth_frame frames[8];
 
-	ROUTE("0.0.0.0", "239.2.1.1", 2);
-	ROUTE("0.0.0.0", "239.2.1.2", 2, 3);
+	open_bed(state, 4);
+	BED_ROUTE(&bed, "0.0.0.0", "239.2.1.1", 2);
+	BED_ROUTE(&bed, "0.0.0.0", "239.2.1.2", 2, 3);
 	for (unsigned int i = 0; i < 8; i++)
 		datagram_init(&frames[i], "192.0.2.1", i % 2 ? "239.2.1.2" : "239.2.1.1", 8, 64,
 			      (uint8_t)i);
@@ -124,47 +127,128 @@ static void check_mixed_batch(void)
 	for (unsigned int i = 1; i < 8; i += 2)
 		expect(3, &frames[i]);
 	expect_silence();
+	bed_fini(&bed);
 }
 
-static void fan_out_native(void **state)
+static void limit_port(unsigned int slot, uint8_t ttl_threshold, uint32_t mtu)
 {
-	(void)state;
-	open_bed(DATAPLANE_MODE_NATIVE, 4);
-	check_fan_out();
-	close_bed();
+	struct dataplane_port port = bed_port(&bed, slot);
+
+	port.ttl_threshold = ttl_threshold;
+	port.mtu = mtu;
+	bed_port_set(&bed, slot, &port);
 }
 
-static void fan_out_generic(void **state)
+/* D-THRESH, D-MTU: what does not fit a port is not sent there, and counted; others get it. */
+static void check_limits(const char *group, bool others)
 {
-	(void)state;
-	open_bed(DATAPLANE_MODE_GENERIC, 4);
-	check_fan_out();
-	close_bed();
+	struct mcastd_port_stats before = stats_of(2), after;
+	struct veth_frame frame;
+
+	limit_port(2, 8, 128);
+	datagram_init(&frame, "192.0.2.1", group, 8, 100, 1); /* TTL 7 when it leaves */
+	send_frame(1, &frame);
+	if (others)
+		expect(3, &frame);
+	datagram_init(&frame, "192.0.2.1", group, 9, 101, 1); /* 129 octets */
+	send_frame(1, &frame);
+	if (others)
+		expect(3, &frame);
+	datagram_init(&frame, "192.0.2.1", group, 9, 100, 1);
+	send_frame(1, &frame);
+	expect(2, &frame);
+	if (others)
+		expect(3, &frame);
+	expect_silence();
+	after = stats_of(2);
+	assert_int_equal(after.out_ttl_threshold - before.out_ttl_threshold, 1);
+	assert_int_equal(after.out_too_big - before.out_too_big, 1);
+	assert_int_equal(after.out_packets - before.out_packets, 1);
+	assert_int_equal(after.out_bytes - before.out_bytes, 142);
 }
 
-static void mixed_batch_native(void **state)
+static void limits(void **state)
 {
-	(void)state;
-	open_bed(DATAPLANE_MODE_NATIVE, 4);
-	check_mixed_batch();
-	close_bed();
+	open_bed(state, 3);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2);
+	check_limits("239.1.1.1", false);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 2, 3);
+	check_limits("239.1.1.1", false);
+	check_limits("239.1.1.2", true);
+	bed_fini(&bed);
 }
 
-static void mixed_batch_generic(void **state)
+/* A port leaves and comes back while routes name it: the others go on. */
+static void port_leaves(void **state)
 {
-	(void)state;
-	open_bed(DATAPLANE_MODE_GENERIC, 4);
-	check_mixed_batch();
-	close_bed();
+	struct dataplane_port port;
+	struct veth_frame frame;
+
+	open_bed(state, 4);
+	port = bed_port(&bed, 3);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 4);
+	datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 100, 1);
+	assert_int_equal(dataplane_port_del(bed.dp, 3), 0);
+	send_frame(1, &frame);
+	expect(2, &frame);
+	expect(4, &frame);
+	expect_silence();
+	bed_port_set(&bed, 3, &port);
+	send_frame(1, &frame);
+	expect(2, &frame);
+	expect(3, &frame);
+	expect(4, &frame);
+	bed_fini(&bed);
 }
+
+/* A numbered stream to ports 2 and 3 while other ports join and leave its group all the time. */
+static void steady_member(void **state)
+{
+	struct veth_frame frame, got;
+	unsigned int seen = 0;
+
+	open_bed(state, 5);
+	for (unsigned int i = 0; i < 2000; i++) {
+		if (i % 4 == 0)
+			BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3);
+		else if (i % 4 == 1)
+			BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 4);
+		else if (i % 4 == 2)
+			BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 4, 5);
+		else
+			BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 5);
+		datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 16, 0);
+		frame.bytes[DATAGRAM_IP + 28] = (uint8_t)(i >> 8);
+		frame.bytes[DATAGRAM_IP + 29] = (uint8_t)i;
+		send_frame(1, &frame);
+		if (i % 64 == 63) {
+			for (; veth_receive(&bed.veth, 2, &got, 20); seen++)
+				assert_int_equal(got.bytes[DATAGRAM_IP + 28] << 8 |
+							 got.bytes[DATAGRAM_IP + 29],
+						 seen);
+			veth_drain(&bed.veth);
+		}
+	}
+	for (; veth_receive(&bed.veth, 2, &got, 50); seen++)
+		assert_int_equal(got.bytes[DATAGRAM_IP + 28] << 8 | got.bytes[DATAGRAM_IP + 29],
+				 seen);
+	assert_int_equal(seen, 2000);
+	bed_fini(&bed);
+}
+
+static enum dataplane_mode native = DATAPLANE_MODE_NATIVE, generic = DATAPLANE_MODE_GENERIC;
+
+#define BOTH_MODES(f)                                   \
+	{ #f ", native", f, NULL, NULL, &native },      \
+	{                                               \
+#f ", generic", f, NULL, NULL, &generic \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fan_out_native),
-		cmocka_unit_test(fan_out_generic),
-		cmocka_unit_test(mixed_batch_native),
-		cmocka_unit_test(mixed_batch_generic),
+		BOTH_MODES(fan_out), BOTH_MODES(options_and_fragments), BOTH_MODES(mixed_batch),
+		BOTH_MODES(limits),  BOTH_MODES(port_leaves),		BOTH_MODES(steady_member),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ def test_kernel_still_answers(lab, mode):
             lab.callback(receiver.close)
             receiver.join()
         for number in range(1, 4):
-            bed.source.send_igmp(packet.ALL_HOSTS, packet.igmp_query(mrc=5), source="10.9.0.1")
+            bed.source.send_igmp(packet.ALL_SYSTEMS, packet.igmp_query(mrc=5), source="10.9.0.1")
             bed.mcastd.wait(lambda n=number: len(answers(bed.source, up)) >= n, timeout=5,
                             what=f"answer {number} upstream")
         # Query after query: one every 2 s.

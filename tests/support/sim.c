@@ -143,7 +143,7 @@ void sim_port(struct sim *sim, unsigned int port, const struct port_config *conf
 
 struct addr sim_source(unsigned int n)
 {
-	return addr_from_v4_host(n < 256 ? 0xc0000200 + n : 0xc0000000 + (n / 256 << 8) + n % 256);
+	return addr_from_v4_host(n < 256 ? 0xc0000200 + n : 0xc0010000 + n);
 }
 
 struct addr sim_host(unsigned int port, unsigned int n)
@@ -162,6 +162,7 @@ void sim_advance(struct sim *sim, uint64_t ms)
 		sim_collect(sim);
 	}
 	sim->now = end;
+	sim_collect(sim);
 }
 
 enum receive_verdict sim_receive(struct sim *sim, unsigned int port, const struct message *message)
@@ -236,9 +237,9 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *text, const c
 
 static unsigned int source_number(const struct addr *source)
 {
-	uint32_t n = addr_to_v4_host(source) & 0xffff;
+	uint32_t n = addr_to_v4_host(source);
 
-	return n >> 8 == 2 ? n & 0xff : n;
+	return n >> 16 == 0xc001 ? n & 0xffff : n & 0xff;
 }
 
 struct state_writer {

@@ -13,7 +13,8 @@
  *                         a time behind a colon is what its timer has left, in seconds
  *   q LIST                the queries sent since the last such step: none, or gen, G, G/S, 1,2
  *   f LIST                forwarded: 1, not forwarded: !1
- * SOURCES are numbers or ranges, 1,2,5-9: source N is 192.0.2.N, or 192.0.N/256.N%256 beyond.
+ * SOURCES are numbers or ranges, 1,2,5-9: source N is 192.0.2.N, from 256 on
+ * 192.1.N/256.N%256.
  */
 #ifndef TESTS_SUPPORT_SIM_H
 #define TESTS_SUPPORT_SIM_H
@@ -62,7 +63,7 @@ struct addr sim_host(unsigned int port, unsigned int n);
 
 /* Records the actions of a call that was made with sim->out. */
 void sim_collect(struct sim *sim);
-/* Lets time pass and carries out what is due on its way. */
+/* Lets time pass and carries out what is due on its way, and what a direct call has asked for. */
 void sim_advance(struct sim *sim, uint64_t ms);
 enum receive_verdict sim_receive(struct sim *sim, unsigned int port, const struct message *message);
 /* A version 3 report with one record, or with several. */

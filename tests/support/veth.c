@@ -60,9 +60,11 @@ static int open_packet_socket(const char *name)
 				       .sll_ifindex = (int)if_nametoindex(name) };
 	struct packet_mreq promiscuous = { .mr_ifindex = address.sll_ifindex,
 					   .mr_type = PACKET_MR_PROMISC };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1,
+	    room = 8 << 20;
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)))
 		die(name);
@@ -100,6 +102,18 @@ void veth_init(struct veth *veth, unsigned int n, int with_gro)
 		snprintf(name, sizeof(name), "h%u", i);
 		veth->fd[i] = open_packet_socket(name);
 	}
+}
+
+void veth_poll_by_thread(void)
+{
+	char dir[] = "/tmp/mcastd-test-XXXXXX";
+
+	/* It takes a sysfs of this namespace. */
+	if (!mkdtemp(dir) || mount("sysfs", dir, "sysfs", 0, NULL) < 0)
+		die("sysfs");
+	run("echo 1 >%s/class/net/r1/threaded", dir);
+	if (umount2(dir, MNT_DETACH) < 0 || rmdir(dir) < 0)
+		die("umount");
 }
 
 void veth_fini(struct veth *veth)

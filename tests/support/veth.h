@@ -29,6 +29,11 @@ struct veth {
  * able to take what XDP redirects natively. Fails the test when something cannot be done.
  */
 void veth_init(struct veth *veth, unsigned int n, int with_gro);
+/*
+ * Has r1 polled by a thread of the kernel, which finds a whole batch where the softirq of each
+ * transmission finds one frame. Needs a native program on r1.
+ */
+void veth_poll_by_thread(void);
 void veth_fini(struct veth *veth);
 /* Sends from h<port>: the frame arrives at r<port>. */
 void veth_send(const struct veth *veth, unsigned int port, const void *frame, size_t len);

@@ -4,12 +4,14 @@
  * what the maps hold is adopted.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -258,7 +260,8 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (err)
 		return fail_load(error, err, "loading the egress program");
 	dp->egress_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_egress"));
-	dp->to_host_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_to_host"));
+	dp->to_host_fd =
+		bpf_program__fd(bpf_object__find_program_by_name(object, "mcastd_to_host"));
 	return 0;
 }
 
@@ -285,14 +288,21 @@ static int open_dir(struct dataplane *dp, struct dataplane_error *error)
 	bool made = mkdir(dp->dir, 0700) == 0;
 	struct statfs fs;
 
-	if (statfs(dp->dir, &fs) == 0 && (uint32_t)fs.f_type == BPF_FS_MAGIC)
-		return 0;
-	if (made)
-		rmdir(dp->dir);
-	return dataplane_fail(error, -ENOENT,
-			      "%s is not on a BPF file system: mount one (mount -t bpf bpf "
-			      "/sys/fs/bpf), or give another directory (--bpffs)",
-			      dp->dir);
+	if (statfs(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
+		if (made)
+			rmdir(dp->dir);
+		return dataplane_fail(error, -ENOENT,
+				      "%s is not on a BPF file system: mount one (mount -t bpf bpf "
+				      "/sys/fs/bpf), or give another directory (--bpffs)",
+				      dp->dir);
+	}
+	dp->dir_fd = open(dp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dp->dir_fd >= 0 && flock(dp->dir_fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return dataplane_fail(error, -EBUSY,
+				      "%s is in use by another mcastd: stop it, or give another "
+				      "directory (--bpffs)",
+				      dp->dir);
+	return 0;
 }
 
 /* One descriptor for each port set: the limit of open files must leave room for them. */
@@ -352,6 +362,8 @@ static void free_dataplane(struct dataplane *dp)
 		munmap(dp->routes, mapped_size(dp->map_entries[MAP_ROUTES], sizeof(*dp->routes)));
 	for (size_t i = 0; i < 2; i++)
 		bpf_object__close(dp->objects[i]);
+	if (dp->dir_fd >= 0)
+		close(dp->dir_fd);
 	free(dp->dir);
 	free(dp);
 }
@@ -387,6 +399,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		return dataplane_fail(error, -ENOMEM, "out of memory");
 	}
 	dp->stamp = 1;
+	dp->dir_fd = -1;
 	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	/* Errors are told by the caller, in the words of *error. */
 	libbpf_set_print(be_quiet);

@@ -47,7 +47,8 @@ struct dataplane_error {
 };
 
 /*
- * All of these return 0 or -errno and on failure fill *error. -EPERM: not root;
+ * All of these return 0 or -errno and on failure fill *error. -EPERM: not root; -EBUSY: another
+ * daemon uses the directory;
  * -EPROTONOSUPPORT: pinned maps of another ABI version; -EOPNOTSUPP: the kernel lacks something.
  * A failed call leaves nothing half done behind.
  */
@@ -65,6 +66,13 @@ void dataplane_close(struct dataplane *dataplane, bool keep);
  * cannot tell (before 6.3). veth answers 0 until its peer has XDP or GRO on.
  */
 int dataplane_can_transmit(unsigned int ifindex);
+
+/*
+ * A descriptor that becomes readable when the XDP features of some interface may have changed, to
+ * be drained then. Returns -errno where the kernel does not tell (before 6.3).
+ */
+int dataplane_watch_open(void);
+void dataplane_watch_drain(int fd);
 
 /*
  * Attaches the ingress program to an interface (mode AUTO: native, else generic) without making it

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an interface can do with XDP: generic netlink, family "netdev" (Linux 6.3 and later). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
@@ -108,4 +112,92 @@ int dataplane_can_transmit(unsigned int ifindex)
 		err = query_features(nl, ifindex, &features);
 	mnl_socket_close(nl);
 	return err ? err : !!(features & NETDEV_XDP_ACT_NDO_XMIT);
+}
+
+/* --- changes of features --- */
+
+/* One multicast group of a family: its name and its number. */
+struct group {
+	const char *name;
+	uint32_t id;
+};
+
+static int parse_group(const struct nlattr *attr, void *data)
+{
+	struct group *group = data;
+
+	if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_NAME)
+		group->name = mnl_attr_get_str(attr);
+	else if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_ID)
+		group->id = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+/* Finds the group "mgmt", to which changes of devices are told. */
+static int parse_groups(const struct nlattr *attr, void *data)
+{
+	struct group group = { "", 0 };
+
+	if (mnl_attr_parse_nested(attr, parse_group, &group) < 0)
+		return MNL_CB_ERROR;
+	if (strcmp(group.name, "mgmt") == 0)
+		*(uint32_t *)data = group.id;
+	return MNL_CB_OK;
+}
+
+static int find_groups(const struct nlattr *attr, void *data)
+{
+	if (mnl_attr_get_type(attr) != CTRL_ATTR_MCAST_GROUPS)
+		return MNL_CB_OK;
+	return mnl_attr_parse_nested(attr, parse_groups, data);
+}
+
+static int parse_family(const struct nlmsghdr *nlh, void *data)
+{
+	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), find_groups, data);
+}
+
+/* The number of the group, or 0. */
+static uint32_t find_mgmt(struct mnl_socket *nl)
+{
+	char buf[REPLY_MAX];
+	struct nlmsghdr *nlh = begin(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	uint32_t group = 0;
+	ssize_t n;
+
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, "netdev");
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return 0;
+	n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+	if (n < 0 ||
+	    mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(nl), parse_family, &group) < 0)
+		return 0;
+	return group;
+}
+
+int dataplane_watch_open(void)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	uint32_t group;
+	int fd = -EOPNOTSUPP;
+
+	if (!nl)
+		return -errno;
+	group = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 ? find_mgmt(nl) : 0;
+	if (group && mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0)
+		fd = fcntl(mnl_socket_get_fd(nl), F_DUPFD_CLOEXEC, 0);
+	mnl_socket_close(nl);
+	return fd;
+}
+
+void dataplane_watch_drain(int fd)
+{
+	char buf[REPLY_MAX];
+
+	ssize_t n;
+
+	do {
+		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	} while (n > 0 || (n < 0 && errno == ENOBUFS));
 }

@@ -75,6 +75,7 @@ struct attachment {
 
 struct dataplane {
 	char *dir;
+	int dir_fd;		       /* locked: one daemon a directory */
 	bool ours;		       /* the maps are the daemon's, to be unpinned in the end */
 	struct bpf_object *objects[2]; /* the maps, and the egress program */
 	int map_fd[MAPS];

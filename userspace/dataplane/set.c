@@ -255,15 +255,26 @@ static int pool_grow_class(struct dataplane *dp, unsigned int class)
 	return pool_grow(dp, wanted);
 }
 
+static bool has_unsettled(const struct dataplane *dp)
+{
+	for (unsigned int c = 0; c < SET_CLASSES; c++)
+		if (dp->idle[c].last && !is_settled(dp, dp->idle[c].last))
+			return true;
+	return false;
+}
+
 static struct port_set *pool_get(struct dataplane *dp, unsigned int class)
 {
 	struct port_set *set = pool_take(dp, class);
 
+	/* The rest is for bursts that dataplane_maintain() could not foresee, and for full maps. */
 	if (!set && pool_grow_class(dp, class) == 0)
 		set = pool_take(dp, class);
-	if (!set && dp->idle[class].first) {
+	if (!set && has_unsettled(dp)) {
 		dataplane_settle(dp);
 		set = pool_take(dp, class);
+		if (!set && pool_grow_class(dp, class) == 0)
+			set = pool_take(dp, class);
 	}
 	/* A map that is too large works too, only slower. */
 	for (unsigned int c = class + 1; !set && c < SET_CLASSES; c++)

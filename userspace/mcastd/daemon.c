@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "control/notify.h"
 #include "mcastd/daemon.h"
@@ -131,6 +132,15 @@ static void netlink_due(void *arg, uint32_t events)
 	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
 }
 
+static void features_due(void *arg, uint32_t events)
+{
+	struct daemon *daemon = arg;
+
+	(void)events;
+	dataplane_watch_drain(daemon->features_fd);
+	ports_sync(daemon);
+}
+
 static void on_signal(void *arg, int signal)
 {
 	struct daemon *daemon = arg;
@@ -200,6 +210,7 @@ static int exit_status(int err)
 	case -EACCES:
 		return EX_NOPERM;
 	case -EADDRINUSE:
+	case -EBUSY:
 		return EX_UNAVAILABLE;
 	default:
 		return EX_OSERR;
@@ -255,6 +266,15 @@ static int open_netlink(struct daemon *daemon)
 	return err;
 }
 
+/* Without it a port whose transmit ability changes is noticed with the next change of a link. */
+static void open_features(struct daemon *daemon)
+{
+	daemon->features_fd = dataplane_watch_open();
+	if (daemon->features_fd >= 0)
+		daemon->features_entry = loop_add_fd(daemon->loop, daemon->features_fd, EPOLLIN,
+						     features_due, daemon);
+}
+
 static int open_engine(struct daemon *daemon)
 {
 	uint64_t seed;
@@ -299,6 +319,11 @@ static void daemon_stop(struct daemon *daemon)
 	/* Monitors hear of the ports' end. */
 	if (daemon->server)
 		server_close(daemon->server);
+	daemon->server = NULL;
+	if (daemon->features_entry)
+		loop_remove_fd(daemon->features_entry);
+	if (daemon->features_fd >= 0)
+		close(daemon->features_fd);
 	if (daemon->netlink_entry)
 		loop_remove_fd(daemon->netlink_entry);
 	if (daemon->netlink)
@@ -319,6 +344,9 @@ static int daemon_start(struct daemon *daemon)
 {
 	int err = open_loop(daemon);
 
+	/* First, so that a second daemon ends before it touches anything. */
+	if (!err)
+		err = open_server(daemon);
 	if (!err)
 		err = open_dataplane(daemon);
 	if (!err)
@@ -326,13 +354,12 @@ static int daemon_start(struct daemon *daemon)
 	if (!err)
 		err = local_open(daemon);
 	if (!err)
-		err = open_server(daemon);
-	if (!err)
 		err = open_netlink(daemon);
 	if (!err)
 		err = open_http(daemon);
 	if (err)
 		return exit_status(err);
+	open_features(daemon);
 	log_notice("mcastd %s", MCASTD_VERSION);
 	loop_add_deadline(daemon->loop, daemon->started + relearn_ms(daemon->config), relearned_due,
 			  daemon);
@@ -345,7 +372,7 @@ static int daemon_start(struct daemon *daemon)
 
 int daemon_run(const struct daemon_options *options)
 {
-	struct daemon daemon = { .options = *options };
+	struct daemon daemon = { .options = *options, .features_fd = -1 };
 	int status;
 
 	log_open(options->log_level, options->to_syslog);

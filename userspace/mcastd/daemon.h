@@ -76,6 +76,8 @@ struct daemon {
 	struct loop *loop;
 	struct netlink *netlink;
 	struct loop_fd *netlink_entry;
+	int features_fd; /* dataplane_watch_open() */
+	struct loop_fd *features_entry;
 	struct dataplane *dataplane;
 	struct engine *engine;
 	struct forward *forward;

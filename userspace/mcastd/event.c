@@ -87,6 +87,12 @@ static void add_addr(json_t *object, const char *key, const struct addr *addr)
 				    json_string(addr_format(addr, text, sizeof(text))));
 }
 
+/* Worth making an object? The server is there between start and stop. */
+static bool anyone_listens(const struct daemon *daemon)
+{
+	return daemon->server && server_has_monitors(daemon->server);
+}
+
 /* Seconds since the daemon started, as the other times in JSON. */
 static void publish(struct daemon *daemon, json_t *object)
 {
@@ -108,7 +114,7 @@ void event_report(struct daemon *daemon, const struct port *port, const struct e
 		log_at(kind->level, "%s: %s (and %u more)", name, text, event->suppressed);
 	else
 		log_at(kind->level, "%s: %s", name, text);
-	if (server_has_monitors(daemon->server)) {
+	if (anyone_listens(daemon)) {
 		json_t *object = json_pack("{s:s, s:s, s:s}", "event", kind->name, "interface",
 					   name, "text", text);
 
@@ -123,7 +129,7 @@ void event_port(struct daemon *daemon, const struct port *port, enum log_level l
 		const char *name, const char *text)
 {
 	log_at(level, "%s: %s", port->name, text);
-	if (daemon->server && server_has_monitors(daemon->server))
+	if (anyone_listens(daemon))
 		publish(daemon, json_pack("{s:s, s:s, s:s}", "event", name, "interface", port->name,
 					  "text", text));
 }

@@ -353,6 +353,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 		err = change_mode(port, mode, &error);
 	else
 		err = port_open(port, link, mode, &error);
+	loop_update_now(daemon->loop); /* attaching takes its time */
 	config.mtu = link->mtu;
 	if (!err)
 		err = engine_port_configure(daemon->engine, port->slot, &config,

@@ -33,6 +33,7 @@ static void port_free(struct port *port)
 	host_free(port->host);
 	timers_leave(&port->engine->timers, &port->timer);
 	settings_fini(&port->settings);
+	tracking_fini(&port->tracking);
 	free(port->subnets);
 	free(port->own);
 	free(port);

@@ -197,22 +197,25 @@ static void answer_v2(struct host *host, const struct message *message, uint32_t
 
 void host_start_walk(struct host *host, uint64_t now)
 {
-	uint64_t left_us, packets;
+	uint64_t packets, left_us;
 
 	/* While one is under way the next one waits for its end: a flood of queries must not keep
-	 * the groups at the end of the list from being told. */
+	 * the groups at the end of the list from being told, */
 	if (host->walk)
 		return;
+	/* nor gain anything by leaving little time. */
+	if (now < host->next_walk) {
+		host->general_at = host->next_walk;
+		return;
+	}
 	host->general_at = ENGINE_NEVER;
 	host->walk = TAILQ_FIRST(&host->groups);
 	packets = host->state_len / (host_sources_max(host) * SOURCE_LEN) + 1;
 	left_us = host->walk_until > now ? (host->walk_until - now) * 1000 : 0;
-	if (packets * V3_PACKET_US <= left_us)
-		host->pace_us = V3_PACKET_US;
-	else if (packets * PACKET_US_MIN <= left_us)
+	host->next_walk = now + packets * V3_PACKET_US / 1000;
+	host->pace_us = V3_PACKET_US;
+	if (packets * V3_PACKET_US > left_us && packets * PACKET_US_MIN <= left_us)
 		host->pace_us = (uint32_t)(left_us / packets);
-	else
-		host->pace_us = PACKET_US_MIN;
 }
 
 void host_walk_timers(struct host *host, uint64_t now)

@@ -87,6 +87,7 @@ struct host {
 	uint64_t general_at;	 /* when it begins; ENGINE_NEVER: none pending */
 	struct host_group *walk; /* the next group to answer for, NULL: not under way */
 	uint64_t walk_until;	 /* by when all must have been answered for */
+	uint64_t next_walk;	 /* not before this: when this one would end at the usual pace */
 
 	/* Section 7.2.1; the version in use is port_version() */
 	uint64_t v1_expires, v2_expires;

@@ -65,6 +65,11 @@ struct event_bucket {
 	uint32_t suppressed;
 };
 
+/* Explicit tracking of a port, see track.c. */
+struct tracking {
+	struct table hosts, pairs, sources;
+};
+
 struct port {
 	struct timer timer; /* TIMER_PORT */
 	struct engine *engine;
@@ -80,7 +85,8 @@ struct port {
 	struct membership *memberships;
 	uint32_t n_groups;
 	uint32_t n_static_groups; /* of these, memberships with a static part */
-	uint32_t n_tracked;
+	struct tracking tracking;
+	uint32_t n_tracked; /* (host, group) pairs */
 
 	/* Querier, sections 6.6.2 and 8 */
 	bool is_querier;

@@ -208,6 +208,11 @@ uint64_t loop_now(const struct loop *loop)
 	return loop->now;
 }
 
+void loop_update_now(struct loop *loop)
+{
+	loop->now = clock_read_ms();
+}
+
 /* Each deadline at most once a round, so that none can keep the descriptors waiting. */
 static void run_deadlines(struct loop *loop)
 {

@@ -48,6 +48,8 @@ void loop_remove_deadline(struct loop *loop, int id);
 
 /* CLOCK_MONOTONIC in ms, read at the start of this round. */
 uint64_t loop_now(const struct loop *loop);
+/* Reads the clock again, after something that took long. */
+void loop_update_now(struct loop *loop);
 /* Runs until loop_stop(). Returns 0 or -errno. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two sockets: one gets the kernel's announcements, the other asks for everything, at the start
- * and whenever announcements were lost. An announcement that is older than what was read in
- * between is followed by the newer ones, so the picture is always right in the end.
+ * and whenever announcements were lost. Those that were waiting by then are thrown away first: they
+ * are older than what is read, and what came after them may be lost. One that arrives meanwhile may
+ * be old as well, but the newer ones follow it, so the picture is right in the end.
  */
 #include "platform/netlink.h"
 
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define NETLINK_DUMP_TRIES 16
+#define NETLINK_READS_MAX 256
 #define NETLINK_RECEIVE_BUFFER (1 << 20)
 #define NETLINK_ADDRESSES_MAX 1024 /* of one link */
 
@@ -428,28 +430,52 @@ int netlink_fd(const struct netlink *netlink)
 	return mnl_socket_get_fd(netlink->events);
 }
 
+/* Receives announcements. Returns their length, -EAGAIN, -ENOBUFS: some were lost, or -errno. */
+static ssize_t receive_events(struct netlink *netlink)
+{
+	ssize_t n;
+
+	do
+		n = mnl_socket_recvfrom(netlink->events, netlink->buffer, sizeof(netlink->buffer));
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int start_over(struct netlink *netlink)
+{
+	ssize_t n;
+	int error;
+
+	do
+		n = receive_events(netlink);
+	while (n >= 0 || n == -ENOBUFS);
+	if (n != -EAGAIN)
+		return (int)n;
+	error = read_everything(netlink);
+	if (!error)
+		tell(netlink, NETLINK_OVERRUN, NULL);
+	return error;
+}
+
 int netlink_read(struct netlink *netlink)
 {
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(netlink->events, netlink->buffer,
-						sizeof(netlink->buffer));
+	/* Bounded: whatever floods us with changes, the rest of the daemon gets its turn. */
+	for (int i = 0; i < NETLINK_READS_MAX; i++) {
+		ssize_t n = receive_events(netlink);
+		int error = 0;
 
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (n == -EAGAIN)
 			return 0;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != ENOBUFS)
-			return -errno;
-		if (n >= 0 &&
-		    mnl_cb_run(netlink->buffer, (size_t)n, 0, 0, handle_message, netlink) >= 0)
-			continue;
-		/* Lost, or could not be kept: read everything anew. */
-		int error = read_everything(netlink);
-
+		if (n == -ENOBUFS)
+			error = start_over(netlink);
+		else if (n < 0)
+			return (int)n;
+		else if (mnl_cb_run(netlink->buffer, (size_t)n, 0, 0, handle_message, netlink) < 0)
+			error = start_over(netlink); /* it could not be kept */
 		if (error)
 			return error;
-		tell(netlink, NETLINK_OVERRUN, NULL);
 	}
+	return 0;
 }
 
 const struct netlink_link *netlink_find(const struct netlink *netlink, const char *name)

@@ -50,7 +50,7 @@ typedef void (*netlink_fn)(void *arg, enum netlink_change change, const struct n
 int netlink_open(struct netlink **netlink, netlink_fn fn, void *arg);
 void netlink_close(struct netlink *netlink);
 int netlink_fd(const struct netlink *netlink);
-/* Reads what has come, updates the picture, calls fn. Returns 0 or -errno. */
+/* Reads what has come, a bounded part of it, updates the picture, calls fn. Returns 0 or -errno. */
 int netlink_read(struct netlink *netlink);
 const struct netlink_link *netlink_find(const struct netlink *netlink, const char *name);
 const struct netlink_link *netlink_find_index(const struct netlink *netlink, unsigned int ifindex);

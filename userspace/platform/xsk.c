@@ -25,6 +25,8 @@
 #define XSK_RX_FRAMES (XSK_FRAMES - XSK_TX_FRAMES)
 #define XSK_RING_SIZE 256
 #define XSK_FRAME_SIZE 4096
+#define XSK_AREA_SIZE ((size_t)XSK_FRAMES * XSK_FRAME_SIZE)
+#define XSK_BUSY_MAX_US 64000
 
 struct xsk {
 	struct xsk_socket *socket;
@@ -66,8 +68,17 @@ static void share_out_frames(struct xsk *xsk)
 	}
 }
 
-int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, int xsks_fd,
-	     uint32_t index)
+static void close_socket(struct xsk *xsk)
+{
+	if (xsk->socket)
+		xsk_socket__delete(xsk->socket);
+	if (xsk->umem)
+		xsk_umem__delete(xsk->umem);
+	xsk->socket = NULL;
+	xsk->umem = NULL;
+}
+
+static int open_socket(struct xsk *xsk, const char *ifname, unsigned int queue)
 {
 	const struct xsk_umem_config umem_config = {
 		.fill_size = XSK_RING_SIZE,
@@ -80,26 +91,50 @@ int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, int x
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
 	};
+	int error = xsk_umem__create(&xsk->umem, xsk->area, XSK_AREA_SIZE, &xsk->fill,
+				     &xsk->completion, &umem_config);
+
+	if (!error)
+		error = xsk_socket__create(&xsk->socket, ifname, queue, xsk->umem, &xsk->rx,
+					   &xsk->tx, &socket_config);
+	if (error)
+		close_socket(xsk);
+	return error;
+}
+
+/*
+ * The kernel frees the queue of a closed socket a little later, from a work queue. Whoever closes
+ * and opens a port, or starts anew, would find it busy.
+ */
+static int open_socket_patiently(struct xsk *xsk, const char *ifname, unsigned int queue)
+{
+	int error = open_socket(xsk, ifname, queue);
+
+	for (unsigned int us = 500; error == -EBUSY && us <= XSK_BUSY_MAX_US; us *= 2) {
+		usleep(us);
+		error = open_socket(xsk, ifname, queue);
+	}
+	return error;
+}
+
+int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, int xsks_fd,
+	     uint32_t index)
+{
 	struct xsk *xsk = calloc(1, sizeof(*xsk));
-	size_t size = (size_t)XSK_FRAMES * XSK_FRAME_SIZE;
 	int error, fd;
 
 	if (!xsk)
 		return -ENOMEM;
 	xsk->xsks_fd = xsks_fd;
 	xsk->index = index;
-	xsk->area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	xsk->area = mmap(NULL, XSK_AREA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 	if (xsk->area == MAP_FAILED) {
 		error = -errno;
 		xsk->area = NULL;
 		goto fail;
 	}
-	error = xsk_umem__create(&xsk->umem, xsk->area, size, &xsk->fill, &xsk->completion,
-				 &umem_config);
-	if (error)
-		goto fail;
-	error = xsk_socket__create(&xsk->socket, ifname, queue, xsk->umem, &xsk->rx, &xsk->tx,
-				   &socket_config);
+	error = open_socket_patiently(xsk, ifname, queue);
 	if (error)
 		goto fail;
 	share_out_frames(xsk);
@@ -122,12 +157,9 @@ void xsk_close(struct xsk *xsk)
 		return;
 	if (xsk->in_map)
 		bpf_map_delete_elem(xsk->xsks_fd, &xsk->index);
-	if (xsk->socket)
-		xsk_socket__delete(xsk->socket);
-	if (xsk->umem)
-		xsk_umem__delete(xsk->umem);
+	close_socket(xsk);
 	if (xsk->area)
-		munmap(xsk->area, (size_t)XSK_FRAMES * XSK_FRAME_SIZE);
+		munmap(xsk->area, XSK_AREA_SIZE);
 	free(xsk);
 }
 

@@ -12,7 +12,8 @@ typedef void (*xsk_frame_fn)(void *arg, const uint8_t *frame, size_t len);
 
 /*
  * Opens a socket on one queue of an interface and puts it into the map xsks_fd at `index`. Does not
- * load a program. Returns 0 or -errno.
+ * load a program. Returns 0, -EBUSY when another process uses the queue (after trying for an eighth
+ * of a second) or -errno.
  */
 int xsk_open(struct xsk **xsk, const char *ifname, unsigned int queue, int xsks_fd, uint32_t index);
 /* Takes it out of the map first. */

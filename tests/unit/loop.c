@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event loop: deadlines in time, removal at any moment, signals; and the rate of log lines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "platform/log.h"
+#include "platform/loop.h"
+
+static struct loop *loop;
+
+static uint64_t stop(void *arg, uint64_t now)
+{
+	(void)arg;
+	(void)now;
+	loop_stop(loop);
+	return LOOP_NEVER;
+}
+
+static void run_ms(uint64_t ms)
+{
+	int id = loop_add_deadline(loop, loop_now(loop) + ms, stop, NULL);
+
+	assert_true(id >= 0);
+	assert_int_equal(loop_run(loop), 0);
+	loop_remove_deadline(loop, id);
+}
+
+/* --- Deadlines ---------------------------------------------------------------------------------
+ */
+
+struct tick {
+	uint64_t period_ms;
+	unsigned int n;
+	uint64_t last;
+	int id;
+};
+
+static uint64_t tick(void *arg, uint64_t now)
+{
+	struct tick *t = arg;
+
+	/* Never early, and at the time of the round. */
+	assert_true(now >= t->last + t->period_ms);
+	assert_int_equal(now, loop_now(loop));
+	t->n++;
+	t->last = now;
+	return t->period_ms ? now + t->period_ms : now;
+}
+
+static void test_deadlines(void **state)
+{
+	struct tick fast = { .period_ms = 10 }, slow = { .period_ms = 35 }, never = { 0 };
+	uint64_t start;
+
+	(void)state;
+	run_ms(1);
+	start = loop_now(loop);
+	fast.last = slow.last = start;
+	fast.id = loop_add_deadline(loop, start + 10, tick, &fast);
+	slow.id = loop_add_deadline(loop, start + 35, tick, &slow);
+	never.id = loop_add_deadline(loop, LOOP_NEVER, tick, &never);
+	run_ms(100);
+	assert_in_range(fast.n, 5, 10);
+	assert_in_range(slow.n, 1, 3);
+	assert_int_equal(never.n, 0);
+
+	/* Moved to now, and removed. */
+	loop_deadline_set(loop, never.id, 0);
+	never.period_ms = 1000;
+	loop_remove_deadline(loop, fast.id);
+	fast.n = 0;
+	run_ms(20);
+	assert_int_equal(never.n, 1);
+	assert_int_equal(fast.n, 0);
+	loop_remove_deadline(loop, slow.id);
+	loop_remove_deadline(loop, never.id);
+}
+
+/* A deadline that is always due again leaves the descriptors and the others their turn. */
+static void test_busy_deadline(void **state)
+{
+	struct tick busy = { .period_ms = 0 };
+
+	(void)state;
+	busy.id = loop_add_deadline(loop, 0, tick, &busy);
+	run_ms(10);
+	assert_true(busy.n > 10);
+	loop_remove_deadline(loop, busy.id);
+}
+
+static uint64_t remove_itself(void *arg, uint64_t now)
+{
+	struct tick *t = arg;
+
+	t->n++;
+	loop_remove_deadline(loop, t->id);
+	/* The place is free for another one, which must not inherit our answer. */
+	t->id = loop_add_deadline(loop, LOOP_NEVER, stop, NULL);
+	return now;
+}
+
+static void test_deadline_removes_itself(void **state)
+{
+	struct tick t = { 0 };
+
+	(void)state;
+	t.id = loop_add_deadline(loop, 0, remove_itself, &t);
+	run_ms(5);
+	assert_int_equal(t.n, 1);
+	loop_remove_deadline(loop, t.id);
+}
+
+/* --- Descriptors -------------------------------------------------------------------------------
+ */
+
+struct reader {
+	int fds[2];
+	struct loop_fd *entry;
+	struct reader *other;
+	unsigned int n;
+};
+
+static void read_and_remove_both(void *arg, uint32_t events)
+{
+	struct reader *r = arg;
+
+	assert_true(events & EPOLLIN);
+	r->n++;
+	loop_remove_fd(r->entry);
+	loop_remove_fd(r->other->entry);
+}
+
+/* Two are ready in one round; the first removes both: the second is not called any more. */
+static void test_remove_in_callback(void **state)
+{
+	struct reader a = { .n = 0 }, b = { .n = 0 };
+
+	(void)state;
+	a.other = &b;
+	b.other = &a;
+	assert_int_equal(pipe(a.fds), 0);
+	assert_int_equal(pipe(b.fds), 0);
+	a.entry = loop_add_fd(loop, a.fds[0], EPOLLIN, read_and_remove_both, &a);
+	b.entry = loop_add_fd(loop, b.fds[0], EPOLLIN, read_and_remove_both, &b);
+	assert_int_equal(write(a.fds[1], "x", 1), 1);
+	assert_int_equal(write(b.fds[1], "x", 1), 1);
+	run_ms(5);
+	assert_int_equal(a.n + b.n, 1);
+	close(a.fds[0]);
+	close(a.fds[1]);
+	close(b.fds[0]);
+	close(b.fds[1]);
+}
+
+static void count_ready(void *arg, uint32_t events)
+{
+	(void)events;
+	++*(unsigned int *)arg;
+}
+
+static void test_change_events(void **state)
+{
+	unsigned int n = 0;
+	struct loop_fd *entry;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	entry = loop_add_fd(loop, fds[0], 0, count_ready, &n);
+	run_ms(5);
+	assert_int_equal(n, 0);
+	assert_int_equal(loop_change_fd(entry, EPOLLIN), 0);
+	run_ms(5);
+	assert_true(n > 0);
+	loop_remove_fd(entry);
+	assert_null(loop_add_fd(loop, -1, EPOLLIN, count_ready, &n));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* --- Signals -----------------------------------------------------------------------------------
+ */
+
+static void on_signal(void *arg, int signal)
+{
+	*(int *)arg = signal;
+}
+
+static void test_signals(void **state)
+{
+	sigset_t signals;
+	int got = 0;
+
+	(void)state;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	assert_int_equal(loop_catch_signals(loop, &signals, on_signal, &got), 0);
+	kill(getpid(), SIGHUP);
+	run_ms(5);
+	assert_int_equal(got, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	assert_int_equal(loop_catch_signals(loop, &signals, on_signal, &got), 0);
+	kill(getpid(), SIGUSR1);
+	run_ms(5);
+	assert_int_equal(got, SIGUSR1);
+}
+
+/* --- Log ---------------------------------------------------------------------------------------
+ */
+
+static void test_log_limit(void **state)
+{
+	struct log_limit limit = { 0 };
+	unsigned int passed = 0, suppressed = 99;
+	uint64_t now = 5000;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		passed += log_limit_pass(&limit, now, &suppressed);
+	assert_int_equal(passed, 5);
+	assert_int_equal(suppressed, 0);
+	/* One a second from then on, and it tells of the others. */
+	assert_false(log_limit_pass(&limit, now + 999, &suppressed));
+	assert_true(log_limit_pass(&limit, now + 1000, &suppressed));
+	assert_int_equal(suppressed, 96);
+	assert_false(log_limit_pass(&limit, now + 1001, &suppressed));
+	/* After a rest the whole burst is there again. */
+	now += 60000;
+	passed = 0;
+	for (int i = 0; i < 100; i++)
+		passed += log_limit_pass(&limit, now, &suppressed);
+	assert_int_equal(passed, 5);
+}
+
+static void test_log_lines(void **state)
+{
+	char text[4096], long_text[2000];
+	int fds[2], saved = dup(STDERR_FILENO);
+	enum log_level level;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	log_open(LOG_LEVEL_NOTICE, false);
+	log_info("hidden");
+	log_notice("two\nlines %d", 7);
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
+	log_error("%s", long_text);
+	log_set_level(LOG_LEVEL_NONE);
+	log_error("hidden");
+	dup2(saved, STDERR_FILENO);
+	n = read(fds[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, " notice: two lines 7\n"));
+	assert_null(strstr(text, "hidden"));
+	assert_true(strlen(strstr(text, " error: ")) == strlen(" error: ") + 1023 + 1);
+
+	assert_int_equal(log_level_parse("debug", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_true(log_level_parse("loud", &level) < 0);
+	assert_true(log_level_parse("", &level) < 0);
+	close(fds[0]);
+	close(fds[1]);
+	close(saved);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	loop = loop_new();
+	return loop ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	loop_free(loop);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_busy_deadline),
+		cmocka_unit_test(test_deadline_removes_itself),
+		cmocka_unit_test(test_remove_in_callback),
+		cmocka_unit_test(test_change_events),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_log_limit),
+		cmocka_unit_test(test_log_lines),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
