@@ -4,6 +4,7 @@
  * else to the stack. It keeps no state but counters; without the daemon no interface is a port,
  * and everything passes.
  */
+#include "arrival.h"
 #include "forward.h"
 #include "maps.h"
 #include "parse.h"
@@ -56,6 +57,14 @@ static __always_inline int punt(struct xdp_md *ctx, const struct frame *f, const
 	return action;
 }
 
+/* Where data goes that no route matches. */
+static __always_inline __u32 default_out(const struct frame *f, const struct arrival *at)
+{
+	__u32 out = at->port->default_out;
+
+	return out != MCASTD_OUT_NONE && at_boundary(0, f->ip->daddr) ? MCASTD_OUT_NONE : out;
+}
+
 static __always_inline int forward(struct frame *f, const struct arrival *at)
 {
 	__u32 index = 0, out, bytes = bpf_ntohs(f->ip->tot_len);
@@ -65,17 +74,19 @@ static __always_inline int forward(struct frame *f, const struct arrival *at)
 	int action = XDP_DROP;
 
 	route = route_find(f->ip, &index);
-	if (route && route->flags & MCASTD_ROUTE_WANTED) {
-		out = *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES];
-		if (out == MCASTD_OUT_NONE)
-			return refuse(at, MCASTD_NO_MEMBER);
+	if (route && !(route->flags & MCASTD_ROUTE_WANTED))
+		route = NULL;
+	if (route)
 		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
-	} else {
-		out = at->port->default_out;
-		if (out == MCASTD_OUT_NONE) {
+	verdict = arrival_check(f, at, stats);
+	if (verdict != MCASTD_FORWARDED)
+		return refuse(at, verdict);
+	out = route ? *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES]
+		    : default_out(f, at);
+	if (out == MCASTD_OUT_NONE) {
+		if (!route)
 			unwanted_count(f, at->slot);
-			return refuse(at, MCASTD_NO_ROUTE);
-		}
+		return refuse(at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
 	}
 	if (stats)
 		route_count(stats, f, at);
@@ -107,6 +118,7 @@ int mcastd_ingress(struct xdp_md *ctx)
 	at.stats = bpf_map_lookup_elem(&mcastd_pstats, &at.slot);
 	if (!at.port || !at.stats || f.vlan != at.port->vlan)
 		return XDP_PASS;
+	at.generation = *(volatile const __u16 *)&at.port->generation;
 	if (f.ip->protocol == IPPROTO_IGMP && is_for_host(f.eth))
 		return XDP_PASS;
 	if (f.ip->protocol == IPPROTO_IGMP)

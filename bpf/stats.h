@@ -9,6 +9,7 @@
 /* Where a frame arrived. */
 struct arrival {
 	__u32 slot;
+	__u16 generation; /* of the port, read before its checks */
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
 };
@@ -20,7 +21,7 @@ static __always_inline void route_count(struct mcastd_route_stats *stats, const 
 	stats->bytes += bpf_ntohs(f->ip->tot_len);
 	stats->last_seen_ns = bpf_ktime_get_coarse_ns();
 	stats->last_slot = at->slot;
-	stats->last_generation = at->port->generation;
+	stats->last_generation = at->generation;
 	__builtin_memcpy(stats->last_source, &f->ip->saddr, 4);
 }
 

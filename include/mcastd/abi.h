@@ -10,6 +10,7 @@
  *
  *   mcastd_slots[ifindex] -> slot          mcastd_ports[slot]: MAC, side, TTL threshold, flags
  *   mcastd_xsks[slot, queue] -> AF_XDP     IGMP ends here
+ *   mcastd_boundaries{slot, group/n}, mcastd_origins{source/n} -> slot   may it come in here?
  *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
  *   mcastd_routes[index].out[side] -> an out word: nobody, one port, or a port set
  *   mcastd_sets[id] -> devmap hash {slot -> device}; two of them hold every port, for out words
@@ -41,6 +42,7 @@
 #define MCASTD_MAX_ROUTES 16384	 /* route indexes, index 0 is not used */
 #define MCASTD_MAX_SETS 4096	 /* port sets, with the two of all ports */
 #define MCASTD_MAX_UNWANTED 4096 /* flows without a route that are remembered */
+#define MCASTD_MAX_PREFIXES 4096 /* of mcastd_origins, and of mcastd_boundaries */
 
 /* The sets of all ports: without an egress program, and with it. Other sets always have it. */
 #define MCASTD_SET_PLAIN 0
@@ -140,6 +142,27 @@ struct mcastd_route_stats {
 	__u8 last_source[4];
 };
 
+/*
+ * Key of mcastd_origins: a source prefix; its value (__u32) is the slot of the port it lives
+ * behind, or MCASTD_ORIGIN_SHARED.
+ */
+struct mcastd_origin_key {
+	__u32 prefix_length; /* 0..32 */
+	__u8 source[4];
+};
+
+#define MCASTD_ORIGIN_SHARED 0u /* behind more than one port */
+
+/*
+ * Key of mcastd_boundaries: groups that do not cross a port (RFC 2365 section 5); the value
+ * (__u32) is of no meaning. Slot 0: groups that data without a route does not leave for.
+ */
+struct mcastd_boundary_key {
+	__u32 prefix_length; /* 32 for the slot, and 0..32 for the group */
+	__u32 slot;
+	__u8 group[4];
+};
+
 /* What became of a frame; each multicast or IGMP frame that reaches a port moves exactly one. */
 enum mcastd_verdict {
 	MCASTD_FORWARDED,	  /* sent to an out word */
@@ -193,6 +216,8 @@ _Static_assert(sizeof(struct mcastd_port) == 32, "a port is 32 bytes");
 _Static_assert(sizeof(struct mcastd_route) == 32, "a route is 32 bytes");
 _Static_assert(sizeof(struct mcastd_route_stats) == 32, "route counters are 32 bytes");
 _Static_assert(sizeof(struct mcastd_unwanted_key) == 12, "no padding in a key");
+_Static_assert(sizeof(struct mcastd_origin_key) == 8, "no padding in a key");
+_Static_assert(sizeof(struct mcastd_boundary_key) == 12, "no padding in a key");
 _Static_assert(sizeof(struct mcastd_dev) == 8, "as struct bpf_devmap_val");
 
 #endif

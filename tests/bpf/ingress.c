@@ -534,6 +534,103 @@ static void checksum_update(void **state)
 	bed_fini(&bed);
 }
 
+static void origins(unsigned int slot, const char *text)
+{
+	struct prefix prefix;
+
+	assert_int_equal(prefix_parse(text, &prefix), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, slot, &prefix, 1), 0);
+}
+
+static void boundary(unsigned int slot, const char *text)
+{
+	struct prefix prefix;
+
+	assert_int_equal(prefix_parse(text, &prefix), 0);
+	assert_int_equal(dataplane_boundary_set(bed.dp, slot, &prefix, 1), 0);
+}
+
+static void check_origin(unsigned int slot)
+{
+	struct dataplane_port port = bed_port(&bed, slot);
+
+	port.check_origin = true;
+	bed_port_set(&bed, slot, &port);
+}
+
+static void source_of_port_2(struct veth_frame *f)
+{
+	address(f, 10, 0, 2, 5);
+}
+
+static void source_of_port_3(struct veth_frame *f)
+{
+	address(f, 10, 0, 3, 5);
+}
+
+/* P-5-LOOP: a source lives behind one port. The second packet of a flow is checked by the memo. */
+static void wrong_port(void **state)
+{
+	(void)state;
+	bed_init(&bed, 4, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 4), 0);
+	for (unsigned int slot = 1; slot <= 3; slot++)
+		check_origin(slot);
+	origins(2, "10.0.2.0/24");
+	origins(3, "10.0.3.0/24");
+	for (int twice = 0; twice < 2; twice++) {
+		expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+		expect(1, source_of_port_2, XDP_DROP, MCASTD_WRONG_PORT);
+		expect(2, source_of_port_2, XDP_REDIRECT, MCASTD_FORWARDED);
+		expect(2, source_of_port_2, XDP_REDIRECT, MCASTD_FORWARDED);
+		expect(3, source_of_port_2, XDP_DROP, MCASTD_WRONG_PORT);
+		expect(2, source_of_port_3, XDP_DROP, MCASTD_WRONG_PORT);
+		expect(2, unchanged, XDP_DROP, MCASTD_WRONG_PORT);
+		expect(3, source_of_port_3, XDP_REDIRECT, MCASTD_FORWARDED);
+	}
+	/* A change counts at once, also for the flow that was accepted last. */
+	origins(3, "10.0.4.0/24");
+	expect(3, source_of_port_3, XDP_DROP, MCASTD_WRONG_PORT);
+	expect(1, source_of_port_3, XDP_REDIRECT, MCASTD_FORWARDED);
+	/* The same prefix behind two ports. */
+	origins(3, "10.0.2.0/24");
+	expect(3, source_of_port_2, XDP_REDIRECT, MCASTD_FORWARDED);
+	expect(2, source_of_port_2, XDP_REDIRECT, MCASTD_FORWARDED);
+	assert_int_equal(dataplane_origins_set(bed.dp, 3, NULL, 0), 0);
+	expect(3, source_of_port_2, XDP_DROP, MCASTD_WRONG_PORT);
+	expect(2, source_of_port_2, XDP_REDIRECT, MCASTD_FORWARDED);
+	bed_fini(&bed);
+}
+
+/* R-SCOPE-BI: groups inside a boundary neither come in, nor leave by default. */
+static void boundaries(void **state)
+{
+	const uint16_t upstream[] = { 1 };
+	const struct forward_ports ports = { upstream, 1 };
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(dataplane_port_default(bed.dp, 3, &ports), 0);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2), 0);
+	expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+	boundary(1, "239.1.0.0/16");
+	expect(1, unchanged, XDP_DROP, MCASTD_BOUNDARY);
+	expect(1, no_route, XDP_PASS, MCASTD_NO_ROUTE);
+	expect(3, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+	expect(3, no_route, XDP_REDIRECT, MCASTD_FORWARDED);
+	boundary(1, "239.9.0.0/16");
+	expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+	expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+	expect(1, no_route, XDP_DROP, MCASTD_BOUNDARY);
+	expect(3, no_route, XDP_PASS, MCASTD_NO_ROUTE);
+	assert_int_equal(dataplane_boundary_set(bed.dp, 1, NULL, 0), 0);
+	expect(1, no_route, XDP_PASS, MCASTD_NO_ROUTE);
+	expect(3, no_route, XDP_REDIRECT, MCASTD_FORWARDED);
+	bed_fini(&bed);
+}
+
 static bool find_flow(const struct mcastd_unwanted_key *key, const struct mcastd_unwanted *value,
 		      void *arg)
 {
@@ -600,6 +697,8 @@ int main(void)
 		cmocka_unit_test(sources_first),
 		cmocka_unit_test(checksum_update),
 		cmocka_unit_test(counters),
+		cmocka_unit_test(wrong_port),
+		cmocka_unit_test(boundaries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,6 +262,30 @@ static void sets_full(void **state)
 	bed_fini(&bed);
 }
 
+/* A list that does not fit changes nothing; one that fits is put in place of the other, whole. */
+static void prefixes_full(void **state)
+{
+	static struct prefix prefixes[MCASTD_MAX_PREFIXES + 1];
+
+	(void)state;
+	bed_init(&bed, 2, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	for (uint32_t i = 0; i <= MCASTD_MAX_PREFIXES; i++)
+		prefixes[i] =
+			(struct prefix){ .addr = addr_from_v4_host(0x0a000000 + i), .len = 128 };
+	assert_int_equal(dataplane_origins_set(bed.dp, 1, prefixes, 10), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, 2, prefixes, MCASTD_MAX_PREFIXES + 1),
+			 -ENOSPC);
+	assert_int_equal(count_keys(open_map("mcastd_origins")), 10);
+	assert_int_equal(dataplane_origins_set(bed.dp, 1, prefixes, MCASTD_MAX_PREFIXES), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, 1, prefixes + 1, MCASTD_MAX_PREFIXES), 0);
+	assert_int_equal(count_keys(open_map("mcastd_origins")), MCASTD_MAX_PREFIXES);
+	/* They are the port's, and go with it. */
+	assert_int_equal(dataplane_port_del(bed.dp, 1), 0);
+	assert_int_equal(count_keys(open_map("mcastd_origins")), 0);
+	bed_fini(&bed);
+}
+
 /* --- ports -------------------------------------------------------------------------------------
  */
 
@@ -354,6 +378,7 @@ static void keep_and_take_over(void **state)
 	struct dataplane_error error;
 	struct mcastd_route entry;
 	struct mcastd_port port;
+	struct prefix prefix;
 	uint32_t program, id, slot = 2;
 
 	(void)state;
@@ -364,6 +389,10 @@ static void keep_and_take_over(void **state)
 	assert_int_equal(BED_ROUTE(&bed, "192.0.2.1", "239.1.1.3", 2), 0);
 	id = out_of("0.0.0.0", "239.1.1.1");
 	program = program_on(2);
+	prefix_parse("10.0.2.0/24", &prefix);
+	assert_int_equal(dataplane_origins_set(bed.dp, 2, &prefix, 1), 0);
+	prefix_parse("239.255.0.0/16", &prefix);
+	assert_int_equal(dataplane_boundary_set(bed.dp, 1, &prefix, 1), 0);
 	dataplane_close(bed.dp, true);
 	assert_int_equal(program_on(2), program);
 
@@ -373,6 +402,12 @@ static void keep_and_take_over(void **state)
 	assert_memory_equal(port.mac, bed.veth.mac[2], 6);
 	assert_int_equal(out_of("0.0.0.0", "239.1.1.1"), id);
 	assert_int_equal(members_of(id, NULL), 1 << 2 | 1 << 3);
+	/* The lists of one port are set anew, those of another stay: 1 + 1, and 2 of the upstream.
+	 */
+	assert_int_equal(dataplane_origins_set(bed.dp, 3, &prefix, 1), 0);
+	assert_int_equal(count_keys(open_map("mcastd_origins")), 2);
+	assert_int_equal(dataplane_boundary_set(bed.dp, 3, &prefix, 1), 0);
+	assert_int_equal(count_keys(open_map("mcastd_boundaries")), 3);
 	assert_int_equal(dataplane_attach(bed.dp, bed.veth.ifindex[2], DATAPLANE_MODE_AUTO, &got,
 					  &error),
 			 0);
@@ -545,12 +580,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routes_come_and_go), cmocka_unit_test(sets_are_shared),
 		cmocka_unit_test(many_sets),	      cmocka_unit_test(routes_full),
-		cmocka_unit_test(sets_full),	      cmocka_unit_test(wrong_ports),
-		cmocka_unit_test(interface_vanishes), cmocka_unit_test(transmit_feature),
-		cmocka_unit_test(leaves_nothing),     cmocka_unit_test(keep_and_take_over),
-		cmocka_unit_test(other_abi_version),  cmocka_unit_test(no_bpf_file_system),
-		cmocka_unit_test(foreign_program),    cmocka_unit_test(attach_modes),
-		cmocka_unit_test(loaded_before),
+		cmocka_unit_test(sets_full),	      cmocka_unit_test(prefixes_full),
+		cmocka_unit_test(wrong_ports),	      cmocka_unit_test(interface_vanishes),
+		cmocka_unit_test(transmit_feature),   cmocka_unit_test(leaves_nothing),
+		cmocka_unit_test(keep_and_take_over), cmocka_unit_test(other_abi_version),
+		cmocka_unit_test(no_bpf_file_system), cmocka_unit_test(foreign_program),
+		cmocka_unit_test(attach_modes),	      cmocka_unit_test(loaded_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

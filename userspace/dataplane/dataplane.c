@@ -31,12 +31,19 @@
 #define OTHER_FILES 4096
 
 static const char *const map_names[MAPS] = {
-	[MAP_ABI] = "mcastd_abi",	    [MAP_SLOTS] = "mcastd_slots",
-	[MAP_PORTS] = "mcastd_ports",	    [MAP_GROUPS] = "mcastd_groups",
-	[MAP_SOURCES] = "mcastd_sources",   [MAP_ROUTES] = "mcastd_routes",
-	[MAP_SETS] = "mcastd_sets",	    [MAP_XSKS] = "mcastd_xsks",
-	[MAP_PSTATS] = "mcastd_pstats",	    [MAP_RSTATS] = "mcastd_rstats",
+	[MAP_ABI] = "mcastd_abi",
+	[MAP_SLOTS] = "mcastd_slots",
+	[MAP_PORTS] = "mcastd_ports",
+	[MAP_GROUPS] = "mcastd_groups",
+	[MAP_SOURCES] = "mcastd_sources",
+	[MAP_ROUTES] = "mcastd_routes",
+	[MAP_SETS] = "mcastd_sets",
+	[MAP_XSKS] = "mcastd_xsks",
+	[MAP_PSTATS] = "mcastd_pstats",
+	[MAP_RSTATS] = "mcastd_rstats",
 	[MAP_UNWANTED] = "mcastd_unwanted",
+	[MAP_ORIGINS] = "mcastd_origins",
+	[MAP_BOUNDARIES] = "mcastd_boundaries",
 };
 
 /* The size that the options ask for, 0: the map's own. */
@@ -344,6 +351,8 @@ static int open_state(struct dataplane *dp, bool created, struct dataplane_error
 	if (!err)
 		err = set_open(dp);
 	if (!err)
+		err = prefix_maps_open(dp);
+	if (!err)
 		err = port_adopt(dp);
 	if (!err)
 		err = route_open(dp);
@@ -355,6 +364,7 @@ static int open_state(struct dataplane *dp, bool created, struct dataplane_error
 static void free_dataplane(struct dataplane *dp)
 {
 	route_close(dp);
+	prefix_maps_close(dp);
 	set_close(dp);
 	if (dp->ports)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));

@@ -37,7 +37,8 @@ struct dataplane_port {
 	uint8_t ttl_threshold;
 	uint32_t mtu;
 	bool drop_unknown;
-	uint32_t vlan; /* 0: untagged */
+	bool check_origin; /* only sources that live here; see dataplane_origins_set() */
+	uint32_t vlan;	   /* 0: untagged */
 };
 
 /* Room for one message of what went wrong and what to do about it. */
@@ -103,6 +104,20 @@ int dataplane_port_del(struct dataplane *dataplane, unsigned int slot);
 /* Where data goes that arrives on this port and finds no route; slots may be empty. */
 int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
 			   const struct forward_ports *ports);
+/*
+ * The source prefixes that live behind a port (its subnets, and what else is routed there), all of
+ * them at once. On a downstream port with check_origin only they may come in; on an upstream port
+ * with check_origin everything but what lives behind a downstream port. The lists go with the port.
+ * -ENOSPC: too many.
+ */
+int dataplane_origins_set(struct dataplane *dataplane, unsigned int slot,
+			  const struct prefix *prefixes, uint32_t n);
+/*
+ * The groups that do not cross a port, all of them at once: they do not come in, and do not leave
+ * by default through an upstream port. Routes are made so that they do not go there.
+ */
+int dataplane_boundary_set(struct dataplane *dataplane, unsigned int slot,
+			   const struct prefix *prefixes, uint32_t n);
 /* The map that takes the AF_XDP sockets; index with MCASTD_XSK_INDEX(). */
 int dataplane_xsks_fd(const struct dataplane *dataplane);
 

@@ -29,6 +29,8 @@ enum map {
 	MAP_PSTATS,
 	MAP_RSTATS,
 	MAP_UNWANTED,
+	MAP_ORIGINS,
+	MAP_BOUNDARIES,
 	MAPS,
 };
 
@@ -58,6 +60,23 @@ struct route {
 	uint32_t n_sources; /* of a group: (S,G) routes that need the entry */
 	bool wanted;
 	bool adopted;
+};
+
+/* One element of mcastd_origins or mcastd_boundaries. */
+struct prefix_entry {
+	uint8_t key[sizeof(struct mcastd_boundary_key)];
+	uint32_t value;
+};
+
+/* One of these two maps, and what it is made of. */
+struct prefix_map {
+	enum map map;
+	struct prefix_entry *entries; /* sorted by key */
+	uint32_t n;
+	struct {
+		struct prefix *prefixes;
+		uint32_t n;
+	} of_slot[MCASTD_MAX_PORTS];
 };
 
 /* A route index that was given up. */
@@ -90,6 +109,8 @@ struct dataplane {
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
+
+	struct prefix_map origins, boundaries;
 
 	struct dict route_dict;
 	uint32_t *free_indexes;
@@ -132,6 +153,18 @@ void port_clear(struct dataplane *dp);
  * without. Waits for the kernel the first time.
  */
 void port_run_egress(struct dataplane *dp);
+
+/* prefix.c */
+int prefix_maps_open(struct dataplane *dp);
+void prefix_maps_close(struct dataplane *dp);
+/* The slot has become a port, another one or none: what is made of its lists may change. */
+int prefix_maps_update(struct dataplane *dp);
+/* Does any group stop at this port? */
+bool prefix_has_boundary(const struct dataplane *dp, unsigned int slot);
+/* Forgets the lists of a slot. */
+void prefix_maps_drop(struct dataplane *dp, unsigned int slot);
+/* The programs look everything up again instead of trusting what they remember. */
+void port_new_generation(struct dataplane *dp);
 
 /* set.c: out words and the sets behind them */
 int set_open(struct dataplane *dp);

@@ -40,13 +40,24 @@ void port_run_egress(struct dataplane *dp)
 	dataplane_settle(dp);
 }
 
-static void port_fill(const struct dataplane *dp, struct mcastd_port *entry,
-		      const struct dataplane_port *port)
+void port_new_generation(struct dataplane *dp)
 {
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex)
+			__atomic_fetch_add(&dp->ports[slot].generation, 1, __ATOMIC_RELEASE);
+}
+
+static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplane_port *port)
+{
+	struct mcastd_port *entry = &dp->ports[slot];
 	uint32_t flags = 0;
 
 	if (port->drop_unknown)
 		flags |= MCASTD_PORT_DROP_UNKNOWN;
+	if (port->check_origin)
+		flags |= MCASTD_PORT_CHECK_ORIGIN;
+	if (prefix_has_boundary(dp, slot))
+		flags |= MCASTD_PORT_BOUNDARY;
 	if (dp->egress_everywhere)
 		flags |= MCASTD_PORT_EGRESS;
 	if (attach_is_ours(dp, port->ifindex))
@@ -78,13 +89,18 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 	if (entry->ifindex && entry->ifindex != port->ifindex)
 		dataplane_port_del(dp, slot);
 	if (entry->ifindex) {
-		port_fill(dp, entry, port);
-		return 0;
+		port_fill(dp, slot, port);
+		err = prefix_maps_update(dp);
+		return err ? dataplane_fail(error, err, "%s: its prefixes: %s", port->name,
+					    strerror(-err))
+			   : 0;
 	}
 
 	/* First what leads to the port, last what makes it one. */
-	port_fill(dp, entry, port);
-	err = set_add_device(dp, slot);
+	port_fill(dp, slot, port);
+	err = prefix_maps_update(dp);
+	if (!err)
+		err = set_add_device(dp, slot);
 	if (!err)
 		err = slot_write(dp, port->ifindex, slot);
 	if (err) {
@@ -112,7 +128,8 @@ int dataplane_port_del(struct dataplane *dp, unsigned int slot)
 	entry->default_out = MCASTD_OUT_NONE;
 	out_release(dp, out);
 	memset(entry, 0, sizeof(*entry));
-	return 0;
+	prefix_maps_drop(dp, slot);
+	return prefix_maps_update(dp);
 }
 
 int dataplane_port_default(struct dataplane *dp, unsigned int slot,

@@ -527,6 +527,9 @@ static size_t remove_routes(struct dataplane *dp, bool all)
 
 size_t dataplane_drop_adopted(struct dataplane *dp)
 {
+	/* Prefixes whose port could not be told: by now the ports have brought their own. */
+	prefix_maps_drop(dp, 0);
+	prefix_maps_update(dp);
 	return remove_routes(dp, false);
 }
 

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The prefixes that the arrival checks look up. Each port brings its lists; the two maps are made
+ * of the lists of all ports. A change is worked out whole, then applied: first what is new, then
+ * what goes, so that no packet meets less than the old or the new lists hold.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "dataplane/internal.h"
+
+#define V4_BITS 96 /* of a v4-mapped address, before the IPv4 address */
+
+static bool usable(const struct prefix *prefix)
+{
+	return addr_is_v4(&prefix->addr) && prefix->len >= V4_BITS;
+}
+
+static void origin_entry(struct prefix_entry *entry, const struct prefix *prefix, uint32_t slot)
+{
+	struct mcastd_origin_key key = { .prefix_length = prefix->len - V4_BITS };
+
+	memcpy(key.source, prefix->addr.b + 12, 4);
+	*entry = (struct prefix_entry){ .value = slot };
+	memcpy(entry->key, &key, sizeof(key));
+}
+
+static void boundary_entry(struct prefix_entry *entry, const struct prefix *prefix, uint32_t slot)
+{
+	struct mcastd_boundary_key key = { .prefix_length = 32u + prefix->len - V4_BITS,
+					   .slot = slot };
+
+	memcpy(key.group, prefix->addr.b + 12, 4);
+	*entry = (struct prefix_entry){ .value = 1 };
+	memcpy(entry->key, &key, sizeof(key));
+}
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(((const struct prefix_entry *)a)->key, ((const struct prefix_entry *)b)->key,
+		      sizeof(((const struct prefix_entry *)a)->key));
+}
+
+/* --- from lists to entries ---------------------------------------------------------------------
+ */
+
+static uint32_t count_prefixes(const struct prefix_map *map)
+{
+	uint32_t n = 0;
+
+	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS; slot++)
+		n += map->of_slot[slot].n;
+	return n;
+}
+
+static uint32_t collect(const struct dataplane *dp, const struct prefix_map *map,
+			struct prefix_entry *entries)
+{
+	bool origins = map == &dp->origins;
+	uint32_t n = 0;
+
+	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS; slot++) {
+		for (uint32_t i = 0; i < map->of_slot[slot].n; i++) {
+			const struct prefix *prefix = &map->of_slot[slot].prefixes[i];
+
+			if (origins) {
+				origin_entry(&entries[n++], prefix, slot);
+				continue;
+			}
+			boundary_entry(&entries[n++], prefix, slot);
+			/* Data without a route leaves by the upstream ports only. */
+			if (dp->ports[slot].ifindex && dp->ports[slot].side == MCASTD_SIDE_UPSTREAM)
+				boundary_entry(&entries[n++], prefix, 0);
+		}
+	}
+	return n;
+}
+
+/* Sorted, each key once; a key with two values belongs to several ports. */
+static uint32_t merge(struct prefix_entry *entries, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	if (n)
+		qsort(entries, n, sizeof(*entries), compare);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!kept || compare(&entries[kept - 1], &entries[i]) != 0)
+			entries[kept++] = entries[i];
+		else if (entries[kept - 1].value != entries[i].value)
+			entries[kept - 1].value = MCASTD_ORIGIN_SHARED;
+	}
+	return kept;
+}
+
+static const struct prefix_entry *find_entry(const struct prefix_entry *entries, uint32_t n,
+					     const struct prefix_entry *like)
+{
+	return n ? bsearch(like, entries, n, sizeof(*entries), compare) : NULL;
+}
+
+/* Puts the first n entries into the map; an entry that is not in `old` is new. */
+static int put_entries(int fd, const struct prefix_entry *entries, uint32_t n,
+		       const struct prefix_entry *old, uint32_t n_old, uint32_t *done)
+{
+	int err = 0;
+
+	for (*done = 0; *done < n && !err; ++*done) {
+		const struct prefix_entry *entry = &entries[*done];
+		const struct prefix_entry *before = find_entry(old, n_old, entry);
+
+		if (!before || before->value != entry->value)
+			err = bpf_map_update_elem(fd, entry->key, &entry->value, BPF_ANY);
+	}
+	return err;
+}
+
+/* Takes out what is in the first list and not in the second. */
+static void delete_entries(int fd, const struct prefix_entry *entries, uint32_t n,
+			   const struct prefix_entry *kept, uint32_t n_kept)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!find_entry(kept, n_kept, &entries[i]))
+			bpf_map_delete_elem(fd, entries[i].key);
+}
+
+static int apply(struct dataplane *dp, struct prefix_map *map, struct prefix_entry *entries,
+		 uint32_t n)
+{
+	uint32_t max = dp->map_entries[map->map], done;
+	int fd = dp->map_fd[map->map], err;
+
+	if (n > max)
+		return -ENOSPC;
+	/* When both do not fit at once, the old goes first. */
+	if (n + map->n > max)
+		delete_entries(fd, map->entries, map->n, entries, n);
+	err = put_entries(fd, entries, n, map->entries, map->n, &done);
+	if (err) {
+		delete_entries(fd, entries, done, map->entries, map->n);
+		put_entries(fd, map->entries, map->n, NULL, 0, &done);
+		return err;
+	}
+	delete_entries(fd, map->entries, map->n, entries, n);
+	free(map->entries);
+	map->entries = entries;
+	map->n = n;
+	return 0;
+}
+
+static int update(struct dataplane *dp, struct prefix_map *map)
+{
+	uint32_t n = count_prefixes(map);
+	struct prefix_entry *entries = calloc(2 * (size_t)n + 1, sizeof(*entries));
+	int err;
+
+	if (!entries)
+		return -ENOMEM;
+	n = merge(entries, collect(dp, map, entries));
+	err = apply(dp, map, entries, n);
+	if (err)
+		free(entries);
+	return err;
+}
+
+int prefix_maps_update(struct dataplane *dp)
+{
+	int err = update(dp, &dp->origins);
+
+	if (!err)
+		err = update(dp, &dp->boundaries);
+	port_new_generation(dp);
+	return err;
+}
+
+/* --- lists -------------------------------------------------------------------------------------
+ */
+
+static int replace_list(struct dataplane *dp, struct prefix_map *map, unsigned int slot,
+			const struct prefix *prefixes, uint32_t n)
+{
+	struct prefix *copy = calloc(n + 1, sizeof(*copy)), *old;
+	uint32_t kept = 0, n_old;
+	int err;
+
+	if (slot < 1 || slot >= MCASTD_MAX_PORTS || !copy) {
+		free(copy);
+		return copy ? -EINVAL : -ENOMEM;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (usable(&prefixes[i]))
+			copy[kept++] = prefixes[i];
+	old = map->of_slot[slot].prefixes;
+	n_old = map->of_slot[slot].n;
+	map->of_slot[slot].prefixes = copy;
+	map->of_slot[slot].n = kept;
+	err = update(dp, map);
+	if (err) {
+		map->of_slot[slot].prefixes = old;
+		map->of_slot[slot].n = n_old;
+		old = copy;
+	}
+	free(old);
+	port_new_generation(dp);
+	return err;
+}
+
+int dataplane_origins_set(struct dataplane *dp, unsigned int slot, const struct prefix *prefixes,
+			  uint32_t n)
+{
+	return replace_list(dp, &dp->origins, slot, prefixes, n);
+}
+
+int dataplane_boundary_set(struct dataplane *dp, unsigned int slot, const struct prefix *prefixes,
+			   uint32_t n)
+{
+	int err = replace_list(dp, &dp->boundaries, slot, prefixes, n);
+
+	if (!err && dp->ports[slot].ifindex) {
+		if (prefix_has_boundary(dp, slot))
+			dp->ports[slot].flags |= MCASTD_PORT_BOUNDARY;
+		else
+			dp->ports[slot].flags &= ~(uint32_t)MCASTD_PORT_BOUNDARY;
+		port_new_generation(dp);
+	}
+	return err;
+}
+
+bool prefix_has_boundary(const struct dataplane *dp, unsigned int slot)
+{
+	return dp->boundaries.of_slot[slot].n > 0;
+}
+
+void prefix_maps_drop(struct dataplane *dp, unsigned int slot)
+{
+	struct prefix_map *maps[] = { &dp->origins, &dp->boundaries };
+
+	for (size_t i = 0; i < 2; i++) {
+		free(maps[i]->of_slot[slot].prefixes);
+		maps[i]->of_slot[slot].prefixes = NULL;
+		maps[i]->of_slot[slot].n = 0;
+	}
+}
+
+/* --- open and close ----------------------------------------------------------------------------
+ */
+
+static int append(struct prefix_map *map, uint32_t slot, const uint8_t *v4, uint32_t len)
+{
+	uint32_t n = map->of_slot[slot].n;
+	struct prefix *more = realloc(map->of_slot[slot].prefixes, (n + 1) * sizeof(struct prefix));
+
+	if (!more)
+		return -ENOMEM;
+	map->of_slot[slot].prefixes = more;
+	more[n] = (struct prefix){ .addr = addr_from_v4(v4), .len = (uint8_t)(V4_BITS + len) };
+	map->of_slot[slot].n++;
+	return 0;
+}
+
+/* Puts an entry that was taken over back into the list it came from. */
+static int adopt(struct dataplane *dp, struct prefix_map *map, const struct prefix_entry *entry)
+{
+	struct mcastd_boundary_key boundary;
+	struct mcastd_origin_key origin;
+
+	if (map == &dp->origins) {
+		memcpy(&origin, entry->key, sizeof(origin));
+		return entry->value < MCASTD_MAX_PORTS
+			       ? append(map, entry->value, origin.source, origin.prefix_length)
+			       : 0;
+	}
+	memcpy(&boundary, entry->key, sizeof(boundary));
+	return boundary.slot && boundary.slot < MCASTD_MAX_PORTS
+		       ? append(map, boundary.slot, boundary.group, boundary.prefix_length - 32)
+		       : 0;
+}
+
+static int read_map(struct dataplane *dp, struct prefix_map *map)
+{
+	uint32_t max = dp->map_entries[map->map];
+	int fd = dp->map_fd[map->map], err = 0;
+	struct prefix_entry entry = { 0 };
+	uint8_t key[sizeof(entry.key)] = { 0 };
+	void *last = NULL;
+
+	map->entries = calloc(max, sizeof(*map->entries));
+	if (!map->entries)
+		return -ENOMEM;
+	while (!err && map->n < max && bpf_map_get_next_key(fd, last, entry.key) == 0) {
+		if (bpf_map_lookup_elem(fd, entry.key, &entry.value) == 0) {
+			map->entries[map->n++] = entry;
+			err = adopt(dp, map, &entry);
+		}
+		last = memcpy(key, entry.key, sizeof(key));
+	}
+	if (map->n)
+		qsort(map->entries, map->n, sizeof(*map->entries), compare);
+	return err;
+}
+
+int prefix_maps_open(struct dataplane *dp)
+{
+	int err;
+
+	dp->origins.map = MAP_ORIGINS;
+	dp->boundaries.map = MAP_BOUNDARIES;
+	err = read_map(dp, &dp->origins);
+	return err ? err : read_map(dp, &dp->boundaries);
+}
+
+void prefix_maps_close(struct dataplane *dp)
+{
+	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS; slot++)
+		prefix_maps_drop(dp, slot);
+	free(dp->origins.entries);
+	free(dp->boundaries.entries);
+}
