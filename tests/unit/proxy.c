@@ -316,6 +316,52 @@ static void a_flush_leaves_and_asks(void **state)
 	assert_said(t, "TO_EX()");
 }
 
+/* P-5.1-IMM: many sources that come one by one are merged in lots, each told within 100 ms */
+static void many_sources_one_by_one(void **state)
+{
+	struct host_sim *t = *state;
+	struct addr group = host_sim_group(1);
+	size_t from;
+
+	on(t, 1, "IS_IN 1-400 | +10");
+	from = host_sim_count(t);
+	for (unsigned int n = 1000; n < 1200; n++) {
+		struct addr source = sim_source(n);
+
+		sim_record(&t->sim, 1, sim_host(1, 1), RECORD_ALLOW, group, &source, 1);
+		host_sim_pass(t, 1);
+	}
+	host_sim_pass(t, 100);
+	/* Not one report per source: at once, then every 50 ms, and repetitions. */
+	assert_in_range(host_sim_count(t) - from, 4, 12);
+	host_sim_said(t);
+	host_sim_pass(t, 10000);
+	for (unsigned int n = 1000; n < 1200; n++) {
+		uint64_t told = 0, since = t->sim.now - 10000 - 100 - (1200 - n);
+
+		for (size_t i = t->sim.n_sent; i-- > from;) {
+			const struct message_report *report = &t->sim.sent[i].message.report;
+			struct addr source = sim_source(n);
+
+			if (t->sim.sent[i].port != UPSTREAM)
+				continue;
+			for (uint32_t s = 0; s < report->records[0].n_sources; s++)
+				if (addr_equal(&report->records[0].sources[s], &source))
+					told = t->sim.sent[i].at;
+		}
+		assert_in_range(told, since, since + 99);
+	}
+	/* The end is not lost either, nor when the membership is no more. */
+	on(t, 1, "BLOCK 1-400,1000-1199 | +3");
+	assert_joined(t, "none");
+	on(t, 1, "IS_IN 1-400 | IS_IN 401 | BLOCK 1-401 | +0.01");
+	sim_link(&t->sim, UPSTREAM, false);
+	sim_link(&t->sim, 1, false);
+	sim_link(&t->sim, UPSTREAM, true);
+	host_sim_pass(t, 100);
+	assert_joined(t, "none");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -327,7 +373,7 @@ int main(void)
 		T(a_non_querier_stays_joined), T(joins_of_the_configuration),
 		T(a_link_goes_down),	       T(an_upstream_that_comes_later),
 		T(a_port_changes_its_role),    T(reports_heard_upstream),
-		T(a_flush_leaves_and_asks),
+		T(a_flush_leaves_and_asks),    T(many_sources_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);

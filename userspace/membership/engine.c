@@ -340,10 +340,12 @@ enum receive_verdict engine_receive(struct engine *engine, unsigned int number,
 
 static void port_tick(struct port *port, uint64_t now, struct actions *out)
 {
-	if (port->host)
-		host_tick(port->host, now, out);
-	else
+	if (!port->host) {
 		querier_tick(port, now, out);
+		return;
+	}
+	host_tick(port->host, now, out);
+	proxy_update_deferred(port->engine, port->number, now, out);
 }
 
 static void timer_fired(struct timer *timer, uint64_t now, struct actions *out)

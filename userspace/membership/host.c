@@ -77,7 +77,7 @@ static struct host_group *group_new(struct host *host, const struct addr *group)
 		return NULL;
 	g->group = *group;
 	g->node.hash = hash_of(host, group);
-	g->change_at = g->response_at = ENGINE_NEVER;
+	g->change_at = g->response_at = g->merge_at = ENGINE_NEVER;
 	if (timers_join(&host->timers, &g->timer, TIMER_MEMBERSHIP)) {
 		free(g);
 		return NULL;
@@ -94,6 +94,8 @@ static struct host_group *group_new(struct host *host, const struct addr *group)
 static void group_free(struct host *host, struct host_group *g)
 {
 	host_unqueue(host, g);
+	if (g->deferred_queued)
+		TAILQ_REMOVE(&host->deferred, g, deferred_link);
 	host_forget_queried(host, g);
 	if (host->walk == g)
 		host->walk = TAILQ_NEXT(g, link);
@@ -110,15 +112,25 @@ static bool change_is_pending(const struct host_group *g)
 	return g->change_queued || g->change_at != ENGINE_NEVER;
 }
 
+static bool merge_is_pending(const struct host_group *g)
+{
+	return g->deferred_queued || g->merge_at != ENGINE_NEVER;
+}
+
 void host_release(struct host *host, struct host_group *g)
 {
-	if (!group_is_joined(g) && !change_is_pending(g))
+	if (!group_is_joined(g) && !change_is_pending(g) && !merge_is_pending(g))
 		group_free(host, g);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 void host_schedule(struct host *host, struct host_group *g)
 {
-	uint64_t at = g->change_at < g->response_at ? g->change_at : g->response_at;
+	uint64_t at = earlier(g->merge_at, earlier(g->change_at, g->response_at));
 
 	if (at == ENGINE_NEVER)
 		timer_stop(&host->timers, &g->timer);
@@ -355,6 +367,44 @@ int host_set(struct host *host, const struct addr *group, enum filter_mode mode,
 	return err;
 }
 
+/* --- Merges of large groups ------------------------------------------------------------------- */
+
+void host_note_merge(struct host *host, const struct addr *group, uint32_t effort, uint64_t now)
+{
+	struct host_group *g = host_find(host, group);
+
+	if (!g)
+		return;
+	g->merged_at = now;
+	g->merge_effort = effort;
+}
+
+bool host_defer(struct host *host, const struct addr *group, uint64_t now)
+{
+	struct host_group *g = host_find(host, group);
+
+	if (!g || g->merge_effort <= MERGE_EFFORT || now - g->merged_at >= MERGE_INTERVAL_MS)
+		return false;
+	if (!merge_is_pending(g)) {
+		g->merge_at = g->merged_at + MERGE_INTERVAL_MS;
+		host_schedule(host, g);
+	}
+	return true;
+}
+
+bool host_take_deferred(struct host *host, struct addr *group)
+{
+	struct host_group *g = TAILQ_FIRST(&host->deferred);
+
+	if (!g)
+		return false;
+	*group = g->group;
+	TAILQ_REMOVE(&host->deferred, g, deferred_link);
+	g->deferred_queued = false;
+	host_release(host, g);
+	return true;
+}
+
 /* --- Begin and end ---------------------------------------------------------------------------- */
 
 struct host *host_new(struct port *port)
@@ -369,6 +419,7 @@ struct host *host_new(struct port *port)
 	TAILQ_INIT(&host->groups);
 	TAILQ_INIT(&host->changes);
 	TAILQ_INIT(&host->responses);
+	TAILQ_INIT(&host->deferred);
 	return host;
 }
 
@@ -456,11 +507,6 @@ void host_leave_all(struct host *host, uint64_t now, struct actions *out)
 
 /* --- Time ------------------------------------------------------------------------------------- */
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Sets the port's timer to the next thing that is due. */
 static void rearm(struct host *host)
 {
@@ -477,6 +523,11 @@ static void rearm(struct host *host)
 /* Does what the group's timer fired for; it may have fired early. */
 static void expire(struct host *host, struct host_group *g, uint64_t now, struct actions *out)
 {
+	if (g->merge_at <= now) {
+		g->merge_at = ENGINE_NEVER;
+		g->deferred_queued = true;
+		TAILQ_INSERT_TAIL(&host->deferred, g, deferred_link);
+	}
 	if (g->change_at <= now) {
 		g->change_at = ENGINE_NEVER;
 		host_queue_change(host, g);

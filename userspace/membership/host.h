@@ -48,6 +48,15 @@ enum receive_verdict host_receive(struct host *host, const struct message *messa
  */
 int host_set(struct host *host, const struct addr *group, enum filter_mode mode,
 	     const struct addr *sources, uint32_t n_sources);
+/*
+ * Merging the memberships of a group with many sources takes time, and each report may ask for it.
+ * host_note_merge() says how many source records the merge for the last host_set() had to look at.
+ * host_defer() answers true if the group is so large that the next merge has to wait a little, less
+ * than 100 ms (P-5.1-IMM); host_take_deferred() names the groups whose time has come.
+ */
+void host_note_merge(struct host *host, const struct addr *group, uint32_t effort, uint64_t now);
+bool host_defer(struct host *host, const struct addr *group, uint64_t now);
+bool host_take_deferred(struct host *host, struct addr *group);
 /* Sends what the pace allows; host_tick() sends the rest. */
 void host_flush(struct host *host, uint64_t now, struct actions *out);
 /* The port's timer has fired. */

@@ -27,6 +27,9 @@
 /* Sources recorded from Group-and-Source-Specific Queries: of a group, of all groups (P-9.1-LIM) */
 #define QUERIED_PER_GROUP_MAX 1024
 #define QUERIED_MAX 65536
+/* Merges that look at more than so many source records happen once in so much time. */
+#define MERGE_EFFORT 256
+#define MERGE_INTERVAL_MS 50
 /* How much one call to host_tick() does at most. */
 #define EXPIRIES_MAX 512
 /* What a packet costs of the pace; those of version 1 and 2 are small and carry one group each. */
@@ -43,12 +46,18 @@ struct source_change {
 
 struct host_group {
 	struct table_node node;
-	struct timer timer; /* for change_at and response_at */
-	TAILQ_ENTRY(host_group) link, change_link, response_link;
+	struct timer timer; /* for merge_at, change_at and response_at */
+	TAILQ_ENTRY(host_group) link, change_link, response_link, deferred_link;
 	struct addr group;
 	enum filter_mode mode;
 	uint32_t n_sources;
 	struct addr *sources; /* in order */
+
+	/* Merges of large groups */
+	uint64_t merged_at;
+	uint64_t merge_at; /* ENGINE_NEVER: none deferred, but maybe queued */
+	uint32_t merge_effort;
+	bool deferred_queued;
 
 	/* Section 5.1; a membership that has ended lives until its end has been reported. */
 	uint64_t change_at;	   /* the next repetition; ENGINE_NEVER: none */
@@ -77,7 +86,7 @@ struct report {
 struct host {
 	struct port *port;
 	struct table table; /* of the groups */
-	struct host_groups groups, changes, responses;
+	struct host_groups groups, changes, responses, deferred;
 	struct timers timers; /* of the groups */
 	uint32_t n_joined;
 	uint64_t state_len; /* octets of records that tell of all groups */

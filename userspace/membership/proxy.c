@@ -12,7 +12,14 @@
 struct list {
 	struct addr *addrs;
 	uint32_t n, capacity;
+	bool unsorted; /* or with repetitions */
 };
+
+static void list_clear(struct list *list)
+{
+	list->n = 0;
+	list->unsorted = false;
+}
 
 static int list_add(struct list *list, const struct addr *addr)
 {
@@ -25,8 +32,17 @@ static int list_add(struct list *list, const struct addr *addr)
 		list->addrs = addrs;
 		list->capacity = capacity;
 	}
+	if (list->n && addr_cmp(&list->addrs[list->n - 1], addr) >= 0)
+		list->unsorted = true;
 	list->addrs[list->n++] = *addr;
 	return 0;
+}
+
+static void list_sort(struct list *list)
+{
+	if (list->unsorted)
+		list->n = addr_list_normalize(list->addrs, list->n);
+	list->unsorted = false;
 }
 
 /* --- The merge, RFC 9776 section 3.2 ---------------------------------------------------------- */
@@ -38,6 +54,7 @@ struct merge {
 	struct list included; /* the sources of memberships in INCLUDE mode */
 	struct list blocked;  /* in order: what all memberships in EXCLUDE mode block */
 	struct list scratch;
+	uint32_t effort; /* source records looked at */
 	int err;
 };
 
@@ -66,6 +83,7 @@ static bool collect_forwarded(const struct engine_source_view *view, void *arg)
 {
 	struct merge *merge = arg;
 
+	merge->effort++;
 	if (view->forwarding)
 		merge->err = list_add(&merge->included, &view->source);
 	return !merge->err;
@@ -76,6 +94,7 @@ static bool collect_blocked(const struct engine_source_view *view, void *arg)
 {
 	struct merge *merge = arg;
 
+	merge->effort++;
 	if (!view->forwarding)
 		merge->err = list_add(&merge->scratch, &view->source);
 	return !merge->err;
@@ -91,7 +110,7 @@ static bool merge_membership(const struct engine_membership_view *view, void *ar
 	}
 	if (merge->excluded && !merge->blocked.n)
 		return true; /* all sources are wanted already */
-	merge->scratch.n = 0;
+	list_clear(&merge->scratch);
 	engine_each_source(view, collect_blocked, merge);
 	if (merge->excluded) {
 		list_keep(&merge->blocked, &merge->scratch, true);
@@ -109,7 +128,7 @@ static void merge_static(struct merge *merge, const struct static_entry *entry)
 {
 	if (!entry->n_sources) {
 		merge->excluded = true;
-		merge->blocked.n = 0;
+		list_clear(&merge->blocked);
 	}
 	for (uint32_t i = 0; i < entry->n_sources && !merge->err; i++)
 		merge->err = list_add(&merge->included, &entry->sources[i]);
@@ -123,12 +142,13 @@ static int merge_group(struct merge *merge, const struct engine *engine, const s
 
 	merge->excluded = false;
 	merge->err = 0;
-	merge->included.n = merge->blocked.n = 0;
+	merge->effort = 0;
+	list_clear(&merge->included);
+	list_clear(&merge->blocked);
 	engine_each_of_group(engine, group, merge_membership, merge);
 	if (entry)
 		merge_static(merge, entry);
-	if (merge->included.n)
-		merge->included.n = addr_list_normalize(merge->included.addrs, merge->included.n);
+	list_sort(&merge->included);
 	if (merge->excluded)
 		list_keep(&merge->blocked, &merge->included, false);
 	merge->mode = merge->excluded ? FILTER_EXCLUDE : FILTER_INCLUDE;
@@ -146,6 +166,7 @@ static void update_group(struct merge *merge, const struct engine *engine, struc
 
 	if (!err)
 		err = host_set(port->host, group, merge->mode, list->addrs, list->n);
+	host_note_merge(port->host, group, merge->effort, now);
 	if (err) {
 		struct event event = { .type = EVENT_NO_MEMORY, .group = *group };
 
@@ -171,11 +192,25 @@ void proxy_update(struct engine *engine, size_t first_action, uint64_t now, stru
 			/* One report may have changed a group many times in a row. */
 			if (out->list[a].type != ACTION_CHANGED || addr_equal(&group, &last))
 				continue;
-			update_group(&merge, engine, port, &group, now, out);
 			last = group;
+			if (!host_defer(port->host, &group, now))
+				update_group(&merge, engine, port, &group, now, out);
 		}
 		host_flush(port->host, now, out);
 	}
+	merge_fini(&merge);
+}
+
+void proxy_update_deferred(struct engine *engine, unsigned int number, uint64_t now,
+			   struct actions *out)
+{
+	struct port *port = engine->ports[number];
+	struct merge merge = { 0 };
+	struct addr group;
+
+	while (host_take_deferred(port->host, &group))
+		update_group(&merge, engine, port, &group, now, out);
+	host_flush(port->host, now, out);
 	merge_fini(&merge);
 }
 
@@ -215,8 +250,7 @@ void proxy_update_port(struct engine *engine, unsigned int number, uint64_t now,
 	if (groups.err) {
 		event_emit(port, &(struct event){ .type = EVENT_NO_MEMORY }, now, out);
 	}
-	if (groups.list.n)
-		groups.list.n = addr_list_normalize(groups.list.addrs, groups.list.n);
+	list_sort(&groups.list);
 	for (uint32_t i = 0; i < groups.list.n; i++)
 		update_group(&merge, engine, port, &groups.list.addrs[i], now, out);
 	host_flush(port->host, now, out);
