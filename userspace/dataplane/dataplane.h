@@ -143,6 +143,12 @@ int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,
 			  const struct addr *source, struct mcastd_route_stats *stats);
 int dataplane_port_stats(struct dataplane *dataplane, unsigned int slot,
 			 struct mcastd_port_stats *stats);
+/*
+ * Sets wanted[slot] for the ports that were to be sent a packet since then (CLOCK_MONOTONIC): some
+ * route with them among its ports had its last packet later, from another port. wanted has
+ * MCASTD_MAX_PORTS elements. Returns 0 or -errno.
+ */
+int dataplane_wanted_since(struct dataplane *dataplane, uint64_t since_ns, bool *wanted);
 typedef bool (*dataplane_unwanted_fn)(const struct mcastd_unwanted_key *key,
 				      const struct mcastd_unwanted *value, void *arg);
 int dataplane_each_unwanted(struct dataplane *dataplane, dataplane_unwanted_fn fn, void *arg);

@@ -172,6 +172,8 @@ void set_close(struct dataplane *dp);
 /* Gives the out word for these slots, and a reference to its set. */
 int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_t *out);
 void out_release(struct dataplane *dp, uint32_t out);
+/* Sets wanted[slot] for every port that the out word leads to. */
+void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted);
 /* A reference for an out word found in maps that were taken over; false: it cannot be. */
 bool out_adopt(struct dataplane *dp, uint32_t out);
 /* The sets without reference lose their content; the pool is filled. */

@@ -368,6 +368,18 @@ void out_release(struct dataplane *dp, uint32_t out)
 	list_append(&dp->idle[set->class], set);
 }
 
+void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted)
+{
+	uint32_t value = out & MCASTD_OUT_VALUE;
+
+	if (out & MCASTD_OUT_PORT && value < MCASTD_MAX_PORTS)
+		wanted[value] = true;
+	if (out & MCASTD_OUT_PORT || out >= dp->map_entries[MAP_SETS])
+		return;
+	for (uint32_t i = 0; i < dp->sets[out].n; i++)
+		wanted[dp->sets[out].slots[i]] = true;
+}
+
 /* --- devices ------------------------------------------------------------------------------------
  */
 

@@ -8,6 +8,8 @@
 
 #include "dataplane/internal.h"
 
+#define WANTED_BATCH 1024
+
 static const char *const verdict_names[MCASTD_VERDICTS] = {
 	[MCASTD_FORWARDED] = "forwarded",
 	[MCASTD_IGMP_PUNTED] = "igmp-punted",
@@ -46,6 +48,45 @@ int dataplane_port_stats(struct dataplane *dp, unsigned int slot, struct mcastd_
 		sum[i % fields] += cpus[i];
 	free(cpus);
 	return err;
+}
+
+/* Marks where the route's last packet went, unless that was before. */
+static void mark_route(const struct dataplane *dp, uint32_t index,
+		       const struct mcastd_route_stats *cpus, uint64_t since_ns, bool *wanted)
+{
+	const struct mcastd_route_stats *last = cpus;
+	bool marked[MCASTD_MAX_PORTS] = { false };
+	unsigned int side;
+
+	for (unsigned int i = 1; i < dp->n_cpus; i++)
+		if (cpus[i].last_seen_ns > last->last_seen_ns)
+			last = &cpus[i];
+	if (last->last_seen_ns < since_ns || last->last_slot >= dp->map_entries[MAP_PORTS])
+		return;
+	side = dp->ports[last->last_slot].side % MCASTD_SIDES;
+	out_mark(dp, dp->routes[index].out[side], marked);
+	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS; slot++)
+		wanted[slot] |= marked[slot] && slot != last->last_slot;
+}
+
+int dataplane_wanted_since(struct dataplane *dp, uint64_t since_ns, bool *wanted)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	uint32_t indexes[WANTED_BATCH], position, *last = NULL, n;
+	struct mcastd_route_stats *cpus = calloc((size_t)WANTED_BATCH * dp->n_cpus, sizeof(*cpus));
+	int err = cpus ? 0 : -ENOMEM;
+
+	while (!err) {
+		n = WANTED_BATCH;
+		err = bpf_map_lookup_batch(dp->map_fd[MAP_RSTATS], last, &position, indexes, cpus,
+					   &n, &opts);
+		/* -ENOENT: the last batch. */
+		for (uint32_t i = 0; i < n && (!err || err == -ENOENT); i++)
+			mark_route(dp, indexes[i], &cpus[(size_t)i * dp->n_cpus], since_ns, wanted);
+		last = &position;
+	}
+	free(cpus);
+	return err == -ENOENT ? 0 : err;
 }
 
 int dataplane_each_unwanted(struct dataplane *dp, dataplane_unwanted_fn fn, void *arg)

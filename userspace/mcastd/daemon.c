@@ -335,6 +335,7 @@ static void daemon_stop(struct daemon *daemon)
 	if (daemon->dataplane)
 		dataplane_close(daemon->dataplane, keep);
 	local_close(daemon);
+	audit_close(daemon);
 	if (daemon->loop)
 		loop_free(daemon->loop);
 	config_free(daemon->config);
@@ -353,6 +354,8 @@ static int daemon_start(struct daemon *daemon)
 		err = open_engine(daemon);
 	if (!err)
 		err = local_open(daemon);
+	if (!err)
+		err = audit_open(daemon);
 	if (!err)
 		err = open_netlink(daemon);
 	if (!err)

@@ -60,6 +60,11 @@ struct port {
 	uint64_t wire[WIRE_VERDICTS]; /* frames that arrived, by how they parsed */
 	uint64_t send_failed;
 	struct log_limit wire_limit, engine_limit, send_limit;
+
+	/* audit.c: */
+	uint64_t sent_before;	    /* in the last round */
+	unsigned int silent_rounds; /* that wanted something to leave and saw nothing */
+	char silent_note[DATAPLANE_ERROR_MAX];
 };
 
 struct daemon_options {
@@ -84,6 +89,7 @@ struct daemon {
 	struct server *server;
 	struct http *http;
 	struct local *local;
+	struct audit *audit;
 	struct wire_buffer *wire;
 	struct actions actions;
 	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
@@ -125,6 +131,10 @@ void local_hear_own_query(struct port *port, const struct message *message);
 void local_check_soon(struct daemon *daemon);
 /* A port on which a program of this host has joined the group, or NULL. Asks the kernel. */
 const struct port *local_joined_on(const struct daemon *daemon, const struct addr *group);
+
+/* audit.c: ports that the kernel leaves out without a word. Returns 0 or -errno. */
+int audit_open(struct daemon *daemon);
+void audit_close(struct daemon *daemon);
 
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);

@@ -139,6 +139,8 @@ static void show_interface(struct port *port, struct rows *rows)
 			(int)port->n_queues);
 	if (strcmp(port->note, "up") != 0)
 		json_object_set_new(row, "xdp-note", json_string(port->note));
+	if (port->silent_note[0])
+		json_object_set_new(row, "xdp-note", json_string(port->silent_note));
 	json_array_append_new(rows->array, row);
 }
 
