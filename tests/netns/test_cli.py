@@ -175,9 +175,11 @@ def test_explain(lab):
         mcastd.wait_member("d1", G)
         text = mcastd.ctl.text("explain", "192.0.2.1", G)
         assert "d1" in text and "10.0.1.10" in text
-        assert mcastd.ctl("explain", "192.0.2.1", G)
-        text = mcastd.ctl.text("explain", "192.0.2.1", G, "d1")
-        assert "altnet" in text
+        assert "d1" not in mcastd.ctl.text("explain", "192.0.2.1", G, "d2")
+        assert mcastd.ctl("explain", "192.0.2.1", G)["forwarded"] is True
+        assert mcastd.ctl("explain", "192.0.2.1", G, "d2")["forwarded"] is False
+    with bed.daemon(u=None) as mcastd:
+        assert 'altnet = { "192.0.2.1/32" }' in mcastd.ctl.text("explain", "192.0.2.1", G)
 
 
 def test_monitor(lab):
