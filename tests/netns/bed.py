@@ -67,6 +67,11 @@ class Bed:
                 raise AssertionError(
                     f"{host.label} received {len(got)} frames, {len(expected)} were expected; "
                     f"first difference: {difference(got, expected)}")
+        self.clear()
+
+    def clear(self):
+        """Forgets everything the hosts have seen, once all of it is there."""
+        self.router.settle()
         for host in self.hosts:
             host.wire.clear()
 

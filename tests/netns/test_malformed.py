@@ -130,8 +130,7 @@ def test_noise(bed):
         raw(bed, message, source="0.0.0.0" if dice.random() < 0.9 else f"10.0.1.{number % 250 + 1}",
             ttl=dice.choice((1, 1, 1, 2)), first_octet=dice.choice((None, None, 0x46, 0x4F, 0x45)))
     barrier(bed, "239.99.99.98")
-    for host in bed.hosts:
-        host.wire.clear()
+    bed.clear()
     frames = bed.send(source="192.0.2.99")
     bed.router.settle()
     assert bed.h3.data() == through(frames, bed.d2)

@@ -23,8 +23,7 @@ def check_forwarding(bed, mcastd):
     bed.h3.receiver(G).join()
     mcastd.wait_member("d1", G)
     mcastd.wait_member("d2", G)
-    for host in bed.hosts:
-        host.wire.clear()
+    bed.clear()
     frames = bed.send(count=10)
     bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
     frames = bed.send(host=bed.h1, source=None, count=10)
@@ -80,8 +79,7 @@ def test_peer_loses_and_regains_gro(lab):
                 return bed.h1.data() == through(frames, bed.d1)
 
             mcastd.wait(complete, 5, f"forwarding to d1 with its peer's GRO {state}")
-        for host in bed.hosts:
-            host.wire.clear()
+        bed.clear()
         check_forwarding(bed, mcastd)
 
 

@@ -47,7 +47,6 @@ def test_state_change_reports(bed):
     P-5.1-NEW, P-5.1-GONE, P-5.1-IMM, P-5.1-RTX, R-4-TTL, R-4-TOS, R-4-RA, R-4.2.15-DST,
     R-4.2.14-SRC, R-4.2.1-RES, R-4.2.12-TX: first joins and last leaves, to the octet.
     """
-    downstream, _far = bed.d1.taps()
     bed.h1.report((packet.TO_EX, G, []))
     reports = wait_records(bed, G, (packet.TO_EX, []), 2)
     expected = packet.igmp_report((packet.TO_EX, G, []))
@@ -55,7 +54,7 @@ def test_state_change_reports(bed):
         assert message.frame == as_sent(message.frame, expected, mac=bed.up.mac,
                                         source=bed.up.address,
                                         destination=packet.ALL_V3_ROUTERS), message
-    joined = downstream.messages(lambda m: m.record(G))[0]
+    joined = bed.h1.sent_message(lambda m: m.record(G))
     assert at_about(reports[0].time - joined.time, 0)
     bed.h1.report((packet.ALLOW, GS, [S1]))
     wait_records(bed, GS, (packet.ALLOW, [S1]), 2)
@@ -87,10 +86,9 @@ def test_only_first_join_and_last_leave(bed):
     bed.h1.report((packet.TO_IN, G, []))
     bed.mcastd.wait_no_member("d1", G)
     assert not records(bed, G)
-    downstream, _far = bed.d2.taps()
     bed.h3.report((packet.TO_IN, G, []))
     gone = wait_records(bed, G, (packet.TO_IN, []))[0]
-    left = downstream.messages(lambda m: m.record(G) == (packet.TO_IN, []))[-1]
+    left = bed.h3.sent_message(lambda m: m.record(G) == (packet.TO_IN, []))
     assert at_about(gone.time - left.time, 1.0)
 
 
@@ -171,15 +169,11 @@ def test_answers_to_queries(bed):
     wait_records(bed, G, (packet.TO_EX, [S1]), 2)
     wait_records(bed, GS, (packet.ALLOW, [S1, S2]), 2)
     flush(bed)
-    near, _far = bed.up.taps()
-
-    def asked():
-        return near.messages(lambda m: m.is_query)[-1].time
-
     query(bed, mrc=10)
+    asked = bed.source.sent_message(lambda m: m.is_query).time
     for group, record in ((G, (packet.IS_EX, [S1])), (GS, (packet.IS_IN, [S1, S2]))):
         answer = wait_records(bed, group, record)[0]
-        assert answer.time - asked() <= 1.0 + 1
+        assert answer.time - asked <= 1.0 + 1
         assert answer.valid and answer.source == bed.up.address
     bed.source.wire.clear()
     query(bed, G, mrc=5, suppress=True)
@@ -298,10 +292,9 @@ def test_leave_reaches_upstream_after_lmqt(lab):
     """P-4.1-LAST: not before the hosts had their time to answer."""
     bed = Bed(lab)
     with bed.daemon(QUICK):
-        near, _far = bed.d1.taps()
         receiver = bed.h1.receiver(G).join()
         wait_records(bed, G, (packet.TO_EX, []))
         receiver.leave()
         gone = wait_records(bed, G, (packet.TO_IN, []))[0]
-        left = near.messages(lambda m: m.record(G) == (packet.TO_IN, []))[0]
+        left = bed.h1.wire.messages(lambda m: m.record(G) == (packet.TO_IN, []), outgoing=True)[0]
         assert gone.time - left.time >= QUICK_LMQT - EARLY

@@ -84,49 +84,51 @@ class Capture:
         self.poll()
         self.frames.clear()
 
-    def arrived(self, predicate=lambda data: True):
-        """The frames that came in and whose bytes satisfy the predicate."""
-        return [f for f in self.poll() if not f.outgoing and predicate(f.data)]
+    def arrived(self, predicate=lambda data: True, outgoing=False):
+        """The frames that came in (or went out) and whose bytes satisfy the predicate."""
+        return [f for f in self.poll() if f.outgoing == outgoing and predicate(f.data)]
 
-    def wait(self, predicate, count=1, timeout=5.0, what=""):
+    def wait(self, predicate, count=1, timeout=5.0, what="", outgoing=False):
         """Waits until `count` such frames have arrived; returns all of them."""
         end = time.monotonic() + timeout
         while True:
-            found = self.arrived(predicate)
+            found = self.arrived(predicate, outgoing)
             if len(found) >= count:
                 return found
             left = end - time.monotonic()
             if left <= 0:
                 raise AssertionError(
                     f"{self.name}: {len(found)} of {count} frames within {timeout} s ({what}); "
-                    f"arrived: {self.summary()}")
+                    f"seen: {self.summary()}")
             select.select([self.socket], [], [], left)
 
-    def messages(self, predicate=lambda message: True):
-        """The IGMP messages that came in, decoded, each with the time of its frame."""
+    def messages(self, predicate=lambda message: True, outgoing=False):
+        """The IGMP messages that came in (or went out), each with the time of its frame."""
         found = []
-        for frame in self.arrived(packet.is_igmp):
+        for frame in self.poll():
+            if frame.outgoing != outgoing or not packet.is_igmp(frame.data):
+                continue
             message = packet.Message(frame.data)
             message.time = frame.time
             if predicate(message):
                 found.append(message)
         return found
 
-    def wait_message(self, predicate, count=1, timeout=5.0, what=""):
+    def wait_message(self, predicate, count=1, timeout=5.0, what="", outgoing=False):
         """Waits for IGMP messages; returns the list of all that satisfy the predicate."""
         self.wait(lambda data: packet.is_igmp(data) and predicate(packet.Message(data)), count,
-                  timeout, what)
-        return self.messages(predicate)
+                  timeout, what, outgoing)
+        return self.messages(predicate, outgoing)
 
     def summary(self):
-        """The last frames that arrived, short."""
+        """The last frames, short."""
         def line(frame):
-            data = frame.data
+            data, way = frame.data, "out " if frame.outgoing else "in "
             if packet.is_igmp(data):
-                return repr(packet.Message(data))
+                return way + repr(packet.Message(data))
             if packet.is_ipv4(data):
-                return (f"{packet.ip_source(data)} > {packet.ip_destination(data)} "
-                        f"proto {data[23]} ttl {data[22]} len {len(data)}")
-            return data[:24].hex()
+                return way + (f"{packet.ip_source(data)} > {packet.ip_destination(data)} "
+                              f"proto {data[23]} ttl {data[22]} len {len(data)}")
+            return way + data[:24].hex()
 
-        return "; ".join(line(f) for f in self.poll()[-12:] if not f.outgoing) or "nothing"
+        return "; ".join(line(f) for f in self.poll()[-12:]) or "nothing"

@@ -145,6 +145,10 @@ class Host:
         self.mac = json.loads(self.space.ip("-j", "link", "show", "dev", self.ifname))[0]["address"]
         self.wire = Capture(self.space, self.ifname)
         lab.callback(self.wire.close)
+        # Another socket to send by: a capture sees what others send, not what it sends itself.
+        self._out = self.space.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._out.bind((self.ifname, 0))
+        lab.callback(self._out.close)
 
     def force_igmp_version(self, version):
         for scope in ("all", self.ifname):
@@ -161,7 +165,15 @@ class Host:
         return stream
 
     def send(self, frame):
-        self.wire.send(frame)
+        """Puts a frame on the wire as it is."""
+        self._out.send(frame)
+
+    def sent_message(self, predicate=lambda message: True, **kwargs):
+        """
+        Waits for an IGMP message that this host sends, and returns the last such. (On the
+        router's interface it is not to be seen: XDP takes it before any capture there.)
+        """
+        return self.wire.wait_message(predicate, outgoing=True, **kwargs)[-1]
 
     def send_data(self, group, payload, *, source=None, **fields):
         """Sends one crafted datagram and returns its frame. source: any address; else our own."""
