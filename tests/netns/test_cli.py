@@ -55,7 +55,6 @@ BAD = {
     "R-8.3-QRI": ("query-interval = 5\nquery-max-response-time = 5\n", None),
     "version": ("version = 4\n", 1),
     "unknown role": ("interface eth0 {\n    role = sideways\n}\n", 2),
-    "no role": ("interface eth0 {\n}\n", None),
     "two upstreams": ("interface a {\n role = upstream\n}\ninterface b {\n role = upstream\n}\n",
                       None),
     "same interface twice": ("interface a {\n role = downstream\n}\n"

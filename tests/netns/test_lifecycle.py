@@ -144,8 +144,8 @@ def test_address_change(lab):
     bed = Bed(lab)
     with bed.daemon(QUICK) as mcastd:
         bed.h1.wire.wait_message(lambda m: m.is_general_query and m.source == "10.0.1.100")
-        bed.router.space.ip("address", "add", "10.0.1.101/24", "dev", "d1")
-        bed.router.space.ip("address", "del", "10.0.1.100/24", "dev", "d1")
+        bed.router.space.ip_batch("address del 10.0.1.100/24 dev d1",
+                                  "address add 10.0.1.101/24 dev d1")
         mcastd.wait(lambda: mcastd.interface("d1")["address"] == "10.0.1.101",
                     what="the new address")
         bed.h1.wire.wait_message(lambda m: m.is_general_query and m.source == "10.0.1.101")

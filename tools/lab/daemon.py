@@ -98,6 +98,7 @@ class Daemon:
         self.process = None
         self.notifications = []
         self._notify = None
+        self._starts = 0
         self.ctl = Ctl(self.socket_path)
         self.write_config(config)
         if start:
@@ -123,9 +124,11 @@ class Daemon:
 
     def start(self, ready=True):
         """Starts it and waits until it says that it is ready (sd_notify)."""
-        path = os.path.join(self.lab.dir, f"{self.name}.notify")
+        path = os.path.join(self.lab.dir, f"{self.name}.notify-{self._starts}")
+        self._starts += 1
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(path)
+        self.notifications.clear()
         self._notify.setblocking(False)
         self.lab.callback(self._notify.close)
         with open(self.log_path, "ab") as log:
