@@ -141,10 +141,14 @@ static const struct {
 	{ "interface eth1 {\n static-group 239.1.1.1 {\n  source = { \"239.2.2.2\" }\n }\n}\n",
 	  "conf:3: source: 239.2.2.2 is not an IPv4 unicast address\n" },
 	{ "interface eth1 {\n join-group 239.1.1.1 { }\n}\n",
-	  "conf:2: join-group is for the upstream interface; to forward to a downstream one use "
-	  "static-group\n" },
+	  "conf:2: join-group needs an upstream interface\n" },
+	{ "interface eth0 { role = upstream\n join-group 239.1.1.1 { } }\n"
+	  "interface eth1 {\n join-group 239.1.1.1 { }\n}\n",
+	  "conf:4: join-group 239.1.1.1 is there already\n" },
+	{ "interface eth0 { role = upstream }\ninterface eth1 {\n join-group 224.0.0.5 { }\n}\n",
+	  "conf:3: join-group 224.0.0.5: *" },
 	{ "interface eth0 {\n role = upstream\n static-group 239.1.1.1 { }\n}\n",
-	  "conf:3: static-group is for downstream interfaces; to join on the upstream one use "
+	  "conf:1: static-group is for downstream interfaces; to join on the upstream one use "
 	  "join-group\n" },
 
 	/* Several at once. */

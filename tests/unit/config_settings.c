@@ -122,7 +122,7 @@ static void test_every_setting(void **state)
 	assert_true(config->keep_on_exit);
 	assert_int_equal(config->max_routes, 100000);
 	assert_string_equal(config->http_listen, "[::1]:9455");
-	assert_int_equal(eth0->line, 3);
+	assert_int_equal(eth0->line, 4);
 	assert_int_equal(port->role, PORT_UPSTREAM);
 	assert_int_equal(port->query_interval_ms, 60000);
 	assert_int_equal(port->query_response_interval_ms, 2500);
@@ -175,6 +175,9 @@ static void test_every_setting(void **state)
 		if (ssm)
 			expect_addr(&group->sources[1], "192.0.2.2");
 	}
+	port = &config_find(config, "eth1")->port;
+	assert_int_equal(port->n_static_groups, 1);
+	expect_addr(&port->static_groups[0].group, "239.2.2.2");
 	config_free(config);
 }
 

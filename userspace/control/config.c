@@ -249,24 +249,28 @@ static void check_name(struct config_reader *reader, const struct config_section
 				name, IF_NAMESIZE - 1);
 }
 
+static bool is_join(const struct config_section *section)
+{
+	return strcmp(section->kind, "join-group") == 0;
+}
+
+/* Adds a static-group or join-group to its port, where there is room for it. */
 static void read_static_group(struct config_reader *reader, const struct config_section *section,
 			      struct port_config *port, struct static_group *groups)
 {
-	bool is_join = strcmp(section->kind, "join-group") == 0;
 	struct static_group *group = &groups[port->n_static_groups];
 	struct port_config alone = *port;
 	const char *problem;
 
-	if (is_join != (port->role == PORT_UPSTREAM)) {
-		config_complain(reader, section->place,
-				is_join ? "join-group is for the upstream interface; to forward "
-					  "to a downstream one use static-group"
-					: "static-group is for downstream interfaces; to join on "
-					  "the upstream one use join-group");
-		return;
-	}
 	if (config_parse_group(reader, section->place, section->title, &group->group) < 0)
 		return;
+	for (uint32_t i = 0; i < port->n_static_groups; i++) {
+		if (!addr_equal(&groups[i].group, &group->group))
+			continue;
+		config_complain(reader, section->place, "%s %s is there already", section->kind,
+				section->title);
+		return;
+	}
 	apply_settings(reader, section, group);
 	/* The port's other settings are checked by now; with this group alone, it is to blame. */
 	alone.static_groups = group;
@@ -275,27 +279,46 @@ static void read_static_group(struct config_reader *reader, const struct config_
 	if (problem)
 		config_complain(reader, section->place, "%s %s: %s", section->kind, section->title,
 				problem);
+	port->static_groups = groups;
 	port->n_static_groups++;
+}
+
+static void *alloc_groups(struct config_reader *reader, struct config_place place, size_t n)
+{
+	void *groups = config_alloc(reader->arena, n * sizeof(struct static_group));
+
+	if (!groups)
+		config_complain(reader, place, "out of memory");
+	return groups;
+}
+
+static size_t count_sections(const struct config_section *section, bool joins)
+{
+	size_t n = 0;
+
+	for (; section; section = section->next)
+		n += is_join(section) == joins;
+	return n;
 }
 
 static void read_static_groups(struct config_reader *reader, const struct config_section *section,
 			       struct port_config *port)
 {
+	size_t n = count_sections(section->sections, false);
 	struct static_group *groups;
-	size_t n = 0;
 
-	for (const struct config_section *s = section->sections; s; s = s->next)
-		n++;
 	if (n == 0)
 		return;
-	groups = config_alloc(reader->arena, n * sizeof(*groups));
-	if (!groups) {
-		config_complain(reader, section->place, "out of memory");
+	if (port->role == PORT_UPSTREAM) {
+		config_complain(reader, section->place,
+				"static-group is for downstream interfaces; to join on the "
+				"upstream one use join-group");
 		return;
 	}
-	port->static_groups = groups;
-	for (const struct config_section *s = section->sections; s; s = s->next)
-		read_static_group(reader, s, port, groups);
+	groups = alloc_groups(reader, section->place, n);
+	for (const struct config_section *s = section->sections; groups && s; s = s->next)
+		if (!is_join(s))
+			read_static_group(reader, s, port, groups);
 }
 
 static void read_interface(struct config_reader *reader, const struct config_section *section,
@@ -349,6 +372,39 @@ static bool is_interface(const struct config_section *section)
 	return section->kind && section->scope == CONFIG_INTERFACE;
 }
 
+static struct config_interface *find_upstream(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		if (config->interfaces[i].port.role == PORT_UPSTREAM)
+			return &config->interfaces[i];
+	return NULL;
+}
+
+/* Groups are joined on the upstream interface, in whichever section the join-group stands. */
+static void read_join_groups(struct config_reader *reader, const struct config_section *sections,
+			     struct config *config)
+{
+	struct config_interface *upstream = find_upstream(config);
+	struct static_group *groups = NULL;
+	size_t n = 0;
+
+	for (const struct config_section *s = sections; s; s = s->next)
+		n += count_sections(s->sections, true);
+	if (n > 0 && upstream)
+		groups = alloc_groups(reader, sections->place, n);
+	for (const struct config_section *s = sections; s; s = s->next) {
+		for (const struct config_section *join = s->sections; join; join = join->next) {
+			if (!is_join(join))
+				continue;
+			if (groups)
+				read_static_group(reader, join, &upstream->port, groups);
+			else if (!upstream)
+				config_complain(reader, join->place,
+						"join-group needs an upstream interface");
+		}
+	}
+}
+
 static void read_interfaces(struct config_reader *reader, const struct config_section *sections,
 			    struct config *config, const struct config_interface *defaults)
 {
@@ -383,6 +439,8 @@ static void read_interfaces(struct config_reader *reader, const struct config_se
 		check_against_others(reader, config, interface);
 		config->n_interfaces++;
 	}
+	if (reader->n_errors == 0)
+		read_join_groups(reader, sections, config);
 }
 
 /* --- The whole ---------------------------------------------------------------------------------
