@@ -113,6 +113,10 @@ static void test_every_setting(void **state)
 			  "  group-policy = { \"permit 239.0.0.0/8\", \"deny any\" }\n"
 			  "  source-policy = { \"deny  198.51.100.0/24 \" }\n"
 			  "  join-group 239.9.9.9 { }\n"
+			  "}\n"
+			  /* Joined on the upstream interface, wherever it stands. */
+			  "interface eth1 {\n"
+			  "  static-group 239.2.2.2 { }\n"
 			  "  join-group 232.1.1.1 { source = { \"192.0.2.1\", \"192.0.2.2\" } }\n"
 			  "}\n");
 	const struct config_interface *eth0 = config_find(config, "eth0");
