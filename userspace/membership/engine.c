@@ -22,6 +22,9 @@ struct engine *engine_new(uint64_t seed)
 
 	if (!engine)
 		return NULL;
+	pool_init(&engine->group_pool, sizeof(struct group));
+	pool_init(&engine->membership_pool, sizeof(struct membership));
+	pool_init(&engine->extra_pool, sizeof(struct membership_extra));
 	engine->random = seed;
 	engine->hash_seed[0] = (seed ^ 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9 | 1;
 	engine->hash_seed[1] = (seed ^ 0x94d049bb133111eb) * 0xff51afd7ed558ccd | 1;
@@ -52,6 +55,9 @@ void engine_free(struct engine *engine)
 	}
 	actions_fini(&ignored);
 	table_fini(&engine->groups);
+	pool_fini(&engine->group_pool);
+	pool_fini(&engine->membership_pool);
+	pool_fini(&engine->extra_pool);
 	timers_fini(&engine->timers);
 	free(engine->scratch);
 	free(engine);

@@ -35,14 +35,14 @@ struct membership **group_members(struct group *group)
 
 static struct group *group_open(struct engine *engine, const struct addr *addr)
 {
-	struct group *group = calloc(1, sizeof(*group));
+	struct group *group = pool_take(&engine->group_pool);
 
 	if (!group)
 		return NULL;
 	group->addr = *addr;
 	group->node.hash = engine_hash(engine, addr);
 	if (table_insert(&engine->groups, &group->node)) {
-		free(group);
+		pool_give(&engine->group_pool, group);
 		return NULL;
 	}
 	return group;
@@ -95,7 +95,7 @@ static void group_remove(struct engine *engine, struct group *group, const struc
 
 	if (n == 0) {
 		table_remove(&engine->groups, &group->node);
-		free(group);
+		pool_give(&engine->group_pool, group);
 		return;
 	}
 	for (i = 0; many[i] != m; i++)
@@ -152,7 +152,7 @@ struct membership *membership_open(struct port *port, const struct addr *addr, u
 {
 	struct engine *engine = port->engine;
 	struct group *group = group_find(engine, addr);
-	struct membership *m = calloc(1, sizeof(*m));
+	struct membership *m = pool_take(&engine->membership_pool);
 
 	if (!m)
 		return NULL;
@@ -174,7 +174,7 @@ struct membership *membership_open(struct port *port, const struct addr *addr, u
 leave_timers:
 	timers_leave(&engine->timers, &m->timer);
 free_membership:
-	free(m);
+	pool_give(&engine->membership_pool, m);
 	return NULL;
 }
 
@@ -185,16 +185,16 @@ static void membership_free(struct membership *m)
 	timers_leave(&engine->timers, &m->timer);
 	source_set_fini(&m->sources, &engine->timers);
 	track_free(m);
-	free(m->extra);
+	pool_give(&engine->extra_pool, m->extra);
 	port_list_remove(m->port, m);
 	group_remove(engine, m->group, m);
-	free(m);
+	pool_give(&engine->membership_pool, m);
 }
 
 struct membership_extra *membership_extra(struct membership *m)
 {
 	if (!m->extra) {
-		m->extra = calloc(1, sizeof(*m->extra));
+		m->extra = pool_take(&m->port->engine->extra_pool);
 		if (m->extra)
 			m->extra->source_query_next = ENGINE_NEVER;
 	}
@@ -211,7 +211,7 @@ static void release_extra(struct membership *m, uint64_t now)
 	    extra->source_query_next != ENGINE_NEVER ||
 	    (extra->group_queried && now - extra->group_query_last < port_lmqt_ms(m->port)))
 		return;
-	free(m->extra);
+	pool_give(&m->port->engine->extra_pool, m->extra);
 	m->extra = NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "set.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define FIRST_CAPACITY 2
@@ -29,7 +30,7 @@ static uint32_t block_index(const struct source_set *set, const struct addr *add
 	while (low < high) {
 		uint32_t mid = (low + high) / 2;
 
-		if (addr_cmp(&set->blocks[mid]->sources[0].addr, addr) <= 0)
+		if (addr_cmp(&source_set_block(set, mid)->sources[0].addr, addr) <= 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -45,7 +46,7 @@ struct source *source_set_find(const struct source_set *set, const struct addr *
 
 	if (!set->n_blocks)
 		return NULL;
-	b = set->blocks[block_index(set, addr)];
+	b = source_set_block(set, block_index(set, addr));
 	i = lower_bound(b, addr);
 	if (i == b->n || !addr_equal(&b->sources[i].addr, addr))
 		return NULL;
@@ -58,41 +59,77 @@ struct source *source_set_find(const struct source_set *set, const struct addr *
 static struct source_block *block_resize(struct source_set *set, uint32_t index,
 					 struct timers *timers, uint16_t capacity)
 {
-	struct source_block *block = set->blocks[index];
+	struct source_block *block = source_set_block(set, index);
 
 	block = realloc(block, sizeof(*block) + capacity * sizeof(struct source));
 	if (!block)
 		return NULL;
 	block->capacity = capacity;
-	set->blocks[index] = block;
+	if (set->n_blocks == 1)
+		set->one = block;
+	else
+		set->many[index] = block;
 	timer_moved(timers, &block->timer);
 	return block;
+}
+
+/* Puts a block at `index`. Returns 0 or -ENOMEM. */
+static int list_insert(struct source_set *set, uint32_t index, struct source_block *block)
+{
+	uint32_t n = set->n_blocks;
+	struct source_block **many;
+
+	if (n == 0) {
+		set->one = block;
+		set->n_blocks = 1;
+		return 0;
+	}
+	many = realloc(n == 1 ? NULL : set->many, (n + 1) * sizeof(*many));
+	if (!many)
+		return -ENOMEM;
+	if (n == 1)
+		many[0] = set->one;
+	memmove(many + index + 1, many + index, (n - index) * sizeof(*many));
+	many[index] = block;
+	set->many = many;
+	set->n_blocks = n + 1;
+	return 0;
+}
+
+/* Shortens the list to its first n blocks. */
+static void list_shrink(struct source_set *set, uint32_t n)
+{
+	struct source_block **many = set->many;
+
+	if (set->n_blocks > 1 && n <= 1) {
+		set->one = n ? many[0] : NULL;
+		free(many);
+	}
+	set->n_blocks = n;
 }
 
 /* Puts an empty block at `index`. */
 static struct source_block *block_new(struct source_set *set, uint32_t index, struct timers *timers,
 				      struct membership *owner, uint16_t capacity)
 {
-	struct source_block **blocks, *block;
+	struct source_block *block = malloc(sizeof(*block) + capacity * sizeof(struct source));
 
-	blocks = realloc(set->blocks, (set->n_blocks + 1) * sizeof(struct source_block *));
-	if (!blocks)
-		return NULL;
-	set->blocks = blocks;
-	block = malloc(sizeof(*block) + capacity * sizeof(struct source));
 	if (!block)
 		return NULL;
-	if (timers_join(timers, &block->timer, TIMER_SOURCES)) {
-		free(block);
-		return NULL;
-	}
+	if (timers_join(timers, &block->timer, TIMER_SOURCES))
+		goto free_block;
+	if (list_insert(set, index, block))
+		goto leave_timers;
 	block->n = 0;
 	block->capacity = capacity;
 	block->owner = owner;
-	memmove(blocks + index + 1, blocks + index, (set->n_blocks - index) * sizeof(*blocks));
-	blocks[index] = block;
-	set->n_blocks++;
 	return block;
+
+leave_timers:
+	timers_leave(timers, &block->timer);
+free_block:
+	free(block);
+	return NULL;
 }
 
 static void block_free(struct source_block *block, struct timers *timers)
@@ -105,7 +142,7 @@ static void block_free(struct source_block *block, struct timers *timers)
 static struct source_block *block_split(struct source_set *set, uint32_t index,
 					struct timers *timers, struct membership *owner)
 {
-	struct source_block *low = set->blocks[index], *high;
+	struct source_block *low = source_set_block(set, index), *high;
 
 	high = block_new(set, index + 1, timers, owner, SOURCE_BLOCK_MAX);
 	if (!high)
@@ -127,7 +164,7 @@ static struct source_block *block_for(struct source_set *set, struct timers *tim
 	if (!set->n_blocks)
 		return block_new(set, 0, timers, owner, FIRST_CAPACITY);
 	index = block_index(set, addr);
-	block = set->blocks[index];
+	block = source_set_block(set, index);
 	if (block->n < block->capacity)
 		return block;
 	if (block->capacity < SOURCE_BLOCK_MAX)
@@ -198,30 +235,40 @@ static void block_filter(struct source_block *block, source_keep_fn keep, void *
 	block->n = kept;
 }
 
+/* Gives memory back when most of a block is unused. */
+static struct source_block *block_trim(struct source_block *block, struct timers *timers)
+{
+	uint16_t capacity = block->capacity / 2;
+	struct source_block *moved;
+
+	if (block->n > block->capacity / 4)
+		return block;
+	moved = realloc(block, sizeof(*block) + capacity * sizeof(struct source));
+	if (!moved)
+		return block;
+	moved->capacity = capacity;
+	timer_moved(timers, &moved->timer);
+	return moved;
+}
+
 void source_set_filter(struct source_set *set, struct timers *timers, source_keep_fn keep,
 		       void *arg)
 {
+	struct source_block **list = set->n_blocks == 1 ? &set->one : set->many;
 	uint32_t kept = 0;
 
 	set->n = 0;
 	for (uint32_t i = 0; i < set->n_blocks; i++) {
-		struct source_block *block = set->blocks[i];
+		struct source_block *block = list[i];
 
 		block_filter(block, keep, arg);
-		if (!block->n) {
-			block_free(block, timers);
-			continue;
-		}
 		set->n += block->n;
-		set->blocks[kept++] = block;
-		if (block->n <= block->capacity / 4)
-			block_resize(set, kept - 1, timers, (uint16_t)(block->capacity / 2));
+		if (block->n)
+			list[kept++] = block_trim(block, timers);
+		else
+			block_free(block, timers);
 	}
-	set->n_blocks = kept;
-	if (!kept) {
-		free(set->blocks);
-		set->blocks = NULL;
-	}
+	list_shrink(set, kept);
 }
 
 bool source_set_filter_block(struct source_set *set, struct timers *timers,
@@ -235,21 +282,18 @@ bool source_set_filter_block(struct source_set *set, struct timers *timers,
 	if (block->n)
 		return true;
 	block_free(block, timers);
-	set->n_blocks--;
-	memmove(set->blocks + index, set->blocks + index + 1,
-		(set->n_blocks - index) * sizeof(*set->blocks));
-	if (!set->n_blocks) {
-		free(set->blocks);
-		set->blocks = NULL;
-	}
+	if (set->n_blocks > 1)
+		memmove(set->many + index, set->many + index + 1,
+			(set->n_blocks - index - 1) * sizeof(*set->many));
+	list_shrink(set, set->n_blocks - 1);
 	return false;
 }
 
 void source_set_fini(struct source_set *set, struct timers *timers)
 {
 	for (uint32_t i = 0; i < set->n_blocks; i++)
-		block_free(set->blocks[i], timers);
-	free(set->blocks);
+		block_free(source_set_block(set, i), timers);
+	list_shrink(set, 0);
 	*set = (struct source_set){ 0 };
 }
 

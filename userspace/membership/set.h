@@ -31,10 +31,18 @@ struct source_block {
 };
 
 struct source_set {
-	struct source_block **blocks;
+	union {
+		struct source_block *one;   /* n_blocks == 1 */
+		struct source_block **many; /* n_blocks > 1 */
+	};
 	uint32_t n_blocks;
 	uint32_t n; /* sources */
 };
+
+static inline struct source_block *source_set_block(const struct source_set *set, uint32_t i)
+{
+	return set->n_blocks == 1 ? set->one : set->many[i];
+}
 
 static inline bool source_is_running(const struct source *source)
 {
@@ -75,7 +83,7 @@ struct source_iter {
 static inline struct source *source_next(struct source_iter *it)
 {
 	while (it->block < it->set->n_blocks) {
-		struct source_block *block = it->set->blocks[it->block];
+		struct source_block *block = source_set_block(it->set, it->block);
 
 		if (it->i < block->n)
 			return &block->sources[it->i++];
@@ -88,7 +96,7 @@ static inline struct source *source_next(struct source_iter *it)
 /* The block of the source that source_next() has just returned. */
 static inline struct source_block *source_iter_block(const struct source_iter *it)
 {
-	return it->set->blocks[it->block];
+	return source_set_block(it->set, it->block);
 }
 
 /* Sorts and removes repetitions; returns how many are left. */

@@ -13,6 +13,7 @@
 #define MEMBERSHIP_STATE_H
 
 #include "engine.h"
+#include "pool.h"
 #include "set.h"
 #include "settings.h"
 #include "table.h"
@@ -113,6 +114,7 @@ struct engine {
 	struct port *ports[ENGINE_MAX_PORTS];
 	struct table groups;
 	struct timers timers;
+	struct pool group_pool, membership_pool, extra_pool;
 	uint64_t hash_seed[2];
 	uint64_t random;
 	uint64_t now;	      /* of the last call */

@@ -4,30 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FIRST_BITS 3
-#define FIRST (1u << FIRST_BITS)
-
-/* Segment of a bucket: 0 for the first eight, then one per power of two. */
-static unsigned int segment_of(uint32_t bucket)
-{
-	return bucket < FIRST ? 0 : 32 - FIRST_BITS - (unsigned int)__builtin_clz(bucket);
-}
-
-static uint32_t segment_start(unsigned int segment)
-{
-	return segment ? FIRST << (segment - 1) : 0;
-}
-
-static uint32_t segment_size(unsigned int segment)
-{
-	return segment ? FIRST << (segment - 1) : FIRST;
-}
+#define BLOCK 512 /* buckets, one page */
 
 static struct table_node **bucket_at(const struct table *table, uint32_t bucket)
 {
-	unsigned int segment = segment_of(bucket);
-
-	return &table->segments[segment][bucket - segment_start(segment)];
+	return &table->blocks[bucket / BLOCK][bucket % BLOCK];
 }
 
 /* The highest power of two not above n. */
@@ -44,30 +25,43 @@ static uint32_t bucket_of(const struct table *table, uint32_t hash)
 	return bucket < table->n_buckets ? bucket : hash & (size - 1);
 }
 
+/* Makes room for one more block. */
+static int add_block(struct table *table)
+{
+	uint32_t n = table->n_blocks;
+	struct table_node ***blocks = table->blocks;
+
+	/* The list has room for a power of two. */
+	if ((n & (n - 1)) == 0) {
+		blocks = realloc(blocks, (n ? 2 * (size_t)n : 1) * sizeof(*blocks));
+		if (!blocks)
+			return -ENOMEM;
+		table->blocks = blocks;
+	}
+	blocks[n] = calloc(BLOCK, sizeof(*blocks[n]));
+	if (!blocks[n])
+		return -ENOMEM;
+	table->n_blocks++;
+	return 0;
+}
+
 static int table_start(struct table *table)
 {
-	table->segments[0] = calloc(FIRST, sizeof(*table->segments[0]));
-	if (!table->segments[0])
-		return -ENOMEM;
-	table->n_buckets = FIRST;
-	return 0;
+	int err = add_block(table);
+
+	if (!err)
+		table->n_buckets = BLOCK;
+	return err;
 }
 
 /* Adds one bucket and gives it its share of its buddy's nodes. Without memory: longer chains. */
 static void table_grow(struct table *table)
 {
 	uint32_t bucket = table->n_buckets;
-	unsigned int segment = segment_of(bucket);
 	struct table_node **from, **to, *node;
 
-	if (segment >= TABLE_SEGMENTS)
+	if (bucket == table->n_blocks * BLOCK && add_block(table))
 		return;
-	if (!table->segments[segment]) {
-		table->segments[segment] =
-			calloc(segment_size(segment), sizeof(*table->segments[segment]));
-		if (!table->segments[segment])
-			return;
-	}
 	from = bucket_at(table, bucket - power_below(bucket));
 	to = bucket_at(table, bucket);
 	table->n_buckets++;
@@ -86,16 +80,23 @@ static void table_grow(struct table *table)
 static void table_shrink(struct table *table)
 {
 	uint32_t bucket = --table->n_buckets;
-	unsigned int segment = segment_of(bucket);
 	struct table_node **to = bucket_at(table, bucket - power_below(bucket));
 
 	while (*to)
 		to = &(*to)->next;
 	*to = *bucket_at(table, bucket);
 	*bucket_at(table, bucket) = NULL;
-	if (bucket == segment_start(segment)) {
-		free(table->segments[segment]);
-		table->segments[segment] = NULL;
+	/* The list of blocks shrinks with its powers of two, so that add_block() finds room. */
+	if (bucket == (table->n_blocks - 1) * BLOCK) {
+		uint32_t n = --table->n_blocks;
+
+		free(table->blocks[n]);
+		if ((n & (n - 1)) == 0) {
+			struct table_node ***blocks;
+
+			blocks = realloc(table->blocks, n * sizeof(*blocks));
+			table->blocks = blocks ? blocks : table->blocks;
+		}
 	}
 }
 
@@ -126,14 +127,15 @@ void table_remove(struct table *table, struct table_node *node)
 		at = &(*at)->next;
 	*at = node->next;
 	table->n_nodes--;
-	if (table->n_buckets > FIRST && table->n_nodes < table->n_buckets / 2)
+	if (table->n_buckets > BLOCK && table->n_nodes < table->n_buckets / 2)
 		table_shrink(table);
 }
 
 void table_fini(struct table *table)
 {
-	for (unsigned int i = 0; i < TABLE_SEGMENTS; i++)
-		free(table->segments[i]);
+	for (uint32_t i = 0; i < table->n_blocks; i++)
+		free(table->blocks[i]);
+	free(table->blocks);
 	*table = (struct table){ 0 };
 }
 
@@ -156,10 +158,16 @@ struct table_node *table_next(const struct table_node *node)
 	return match(node->next, node->hash);
 }
 
-void table_prefetch(const struct table *table, uint32_t hash)
+void table_prefetch_bucket(const struct table *table, uint32_t hash)
 {
 	if (table->n_buckets)
 		__builtin_prefetch(bucket_at(table, bucket_of(table, hash)));
+}
+
+void table_prefetch_node(const struct table *table, uint32_t hash)
+{
+	if (table->n_buckets)
+		__builtin_prefetch(*bucket_at(table, bucket_of(table, hash)));
 }
 
 struct table_node *table_walk(const struct table *table, uint32_t *bucket,

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A hash table of nodes that live in their owners. It grows and shrinks by one bucket at a time
- * (linear hashing), so that no single insertion pays for all the others.
+ * (linear hashing), and its buckets stand in blocks, so that no single insertion pays for all the
+ * others.
  */
 #ifndef MEMBERSHIP_TABLE_H
 #define MEMBERSHIP_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-#define TABLE_SEGMENTS 28
 
 struct table_node {
 	struct table_node *next;
@@ -18,8 +17,8 @@ struct table_node {
 };
 
 struct table {
-	/* Segment 0 holds buckets 0..7, each further one as many as all before it. */
-	struct table_node **segments[TABLE_SEGMENTS];
+	struct table_node ***blocks;
+	uint32_t n_blocks;
 	uint32_t n_buckets;
 	uint32_t n_nodes;
 };
@@ -33,8 +32,9 @@ void table_fini(struct table *table);
 /* The first and the following nodes with a hash value. */
 struct table_node *table_first(const struct table *table, uint32_t hash);
 struct table_node *table_next(const struct table_node *node);
-/* Asks for the bucket's cache line ahead of table_first(). */
-void table_prefetch(const struct table *table, uint32_t hash);
+/* Ask for the bucket, and later for its first node, some time ahead of table_first(). */
+void table_prefetch_bucket(const struct table *table, uint32_t hash);
+void table_prefetch_node(const struct table *table, uint32_t hash);
 
 /* All nodes in the order of the buckets: *bucket starts as 0, node as NULL. */
 struct table_node *table_walk(const struct table *table, uint32_t *bucket,
