@@ -127,8 +127,11 @@ void table_remove(struct table *table, struct table_node *node)
 		at = &(*at)->next;
 	*at = node->next;
 	table->n_nodes--;
-	if (table->n_buckets > BLOCK && table->n_nodes < table->n_buckets / 2)
-		table_shrink(table);
+	/* Two at a time: below half full there are two buckets for each node that may still go. */
+	for (int i = 0; i < 2; i++) {
+		if (table->n_buckets > BLOCK && table->n_nodes < table->n_buckets / 2)
+			table_shrink(table);
+	}
 }
 
 void table_fini(struct table *table)
