@@ -12,7 +12,7 @@ ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
-RECEIVE_BUFFER = 16 << 20
+RECEIVE_BUFFER = 64 << 20
 
 
 def wait_for(predicate, timeout=5.0, what="", interval=0.02):

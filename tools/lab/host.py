@@ -50,7 +50,7 @@ class Receiver:
         self.seen = []  # (source, stream, number)
         self.socket = space.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self.socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
         self.socket.bind((group, port))
         self.socket.setblocking(False)
