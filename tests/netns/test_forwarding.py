@@ -232,6 +232,21 @@ def test_flow_counters(bed):
     assert flow["bytes"] == sum(len(frame) - 14 for frame in sent)
 
 
+def test_departure_mtu(bed):
+    """D-MTU, D-ICMP: what does not fit is not sent, is counted, and raises no ICMP error."""
+    bed.router.space.ip("link", "set", "d1", "mtu", "1000")
+    bed.h1.receiver(G).join()
+    bed.h3.receiver(G).join()
+    bed.mcastd.wait_member("d1", G)
+    bed.mcastd.wait_member("d2", G)
+    fits = [bed.source.send_data(G, bytes(1000 - 28))]
+    large = [bed.source.send_data(G, bytes(1001 - 28), flags_offset=flags) for flags in (0, 0x4000)]
+    bed.router.settle()
+    assert not [f for f in bed.source.wire.arrived(packet.is_ipv4) if f.data[23] == 1]
+    bed.expect({bed.h1: through(fits, bed.d1), bed.h3: through(fits + large, bed.d2)})
+    assert bed.mcastd.statistics("d1")["data"]["too-big"] == 2
+
+
 def test_unicast_is_unaffected(bed):
     """D-PASS: ping to and through the router, ARP, unicast UDP both ways."""
     for host in (bed.source, bed.h1, bed.h3):

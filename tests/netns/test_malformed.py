@@ -153,3 +153,30 @@ def test_warnings_are_limited(lab):
             IGNORED["R-4.1.2-BAD report"](bed)
         barrier(bed)
         assert len(bed.mcastd.log().splitlines()) < 60
+
+
+def test_flood_of_reports(lab):
+    """
+    L-RATE, L-MAXG: 20,000 hostile reports as fast as they can be sent; a member of before stays,
+    queries keep their time, a host that repeats its join gets in.
+    """
+    bed = Bed(lab)
+    with bed.daemon(FAST.replace("= 8", "= 3"), d1=["max-groups = 100"]) as bed.mcastd:
+        bed.h1.report((packet.TO_EX, G, []))
+        bed.mcastd.wait_member("d1", G)
+        bed.h3.wire.clear()
+        frames = [packet.igmp_frame(bed.h1.mac, f"10.0.1.{n % 200 + 2}", packet.ALL_V3_ROUTERS,
+                                    packet.igmp_report(*((packet.TO_EX, f"239.77.{n}.{m}", [])
+                                                         for m in range(1, 21))))
+                  for n in range(200)]
+        for _ in range(100):
+            for frame in frames:
+                bed.h1.send(frame)
+        bed.h3.receiver(G).join()
+        bed.mcastd.wait_member("d2", G)
+        assert len(groups(bed)) <= 101 and bed.mcastd.membership("d1", G)
+        bed.h3.wire.wait_message(lambda m: m.is_general_query)
+        bed.clear()
+        frames = bed.send()
+        bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
+        assert len(bed.mcastd.log().splitlines()) < 5000

@@ -54,6 +54,18 @@ def test_boundary(lab):
         bed.expect({bed.source: through(frames, bed.up), bed.h3: through(frames, bed.d2)})
 
 
+def test_any_boundary_is_one_for_the_local_scope(lab):
+    """R-SCOPE-LOCAL: 239.255.0.0/16 does not cross a port that has a boundary."""
+    bed = Bed(lab)
+    with bed.daemon(FAST, d1=['boundary = { "239.192.0.0/14" }']) as bed.mcastd:
+        for host in (bed.h1, bed.h3):
+            host.receiver("239.255.1.1").join()
+        bed.mcastd.wait_member("d2", "239.255.1.1")
+        report_and_wait(bed)
+        assert groups(bed) == {"239.99.99.99"}
+        bed.expect({bed.h3: through(bed.send("239.255.1.1"), bed.d2)})
+
+
 def test_ttl_threshold(lab):
     """D-THRESH: per port of departure; the other ports are not concerned."""
     bed = Bed(lab)

@@ -248,6 +248,74 @@ def test_robustness_of_the_upstream_querier(bed):
     assert len(records(bed, G)) == 3
 
 
+def test_v2_member_beside_a_source_specific_one(bed):
+    """P-4.1-V2: a version 2 report is EXCLUDE{}, whatever the other LAN's filter."""
+    bed.h3.report((packet.ALLOW, G, [S1, S2]))
+    wait_records(bed, G, (packet.ALLOW, [S1, S2]), 2)
+    flush(bed)
+    bed.h1.send_igmp(G, packet.igmp_short(packet.V2_REPORT, G))
+    wait_records(bed, G, (packet.TO_EX, []), 2)
+    assert upstream(bed) == {(G, "exclude", ())}
+
+
+@pytest.mark.parametrize("what, source, fields", [
+    ("P-5.2-MRT0", QUERIER, {"mrc": 0}),
+    ("P-5.2-ZEROQ", "0.0.0.0", {"mrc": 5}),
+    ("P-9.1-RA", QUERIER, {"mrc": 5, "options": b""}),
+    ("R-4-TOSRX", QUERIER, {"mrc": 5, "tos": 0}),
+    ("R-4.1.10-RX", QUERIER, {"mrc": 5, "extra": bytes(10)}),
+])
+def test_odd_queries_are_answered(bed, what, source, fields):
+    """Queries as real switches and old routers send them."""
+    bed.h1.report((packet.TO_EX, G, []))
+    wait_records(bed, G, (packet.TO_EX, []), 2)
+    message = {key: fields.pop(key) for key in ("mrc", "extra") if key in fields}
+    bed.source.send_igmp(packet.ALL_SYSTEMS, packet.igmp_query(**message), source=source,
+                         **fields)
+    assert wait_records(bed, G, (packet.IS_EX, [])), what
+
+
+def test_general_query_to_another_group_is_ignored(bed):
+    """R-9.1-GQDST, P-7.2.1-GSQ: nor does an older query for one group change the version."""
+    bed.h1.report((packet.TO_EX, G, []))
+    wait_records(bed, G, (packet.TO_EX, []), 2)
+    flush(bed)
+    query(bed, destination="239.200.1.1", mrc=1)
+    bed.source.send_igmp(G, packet.igmp_short(packet.QUERY, G, 1), source=QUERIER)
+    wait_records(bed, G, (packet.IS_EX, []))
+    assert bed.mcastd.interface("u")["version"] == 3
+    assert len(records(bed, G)) == 1
+
+
+def test_another_v2_members_report_suppresses_ours(bed):
+    """P-2236-SUPPR: in version 2 one member's answer is enough."""
+    bed.source.send_igmp(packet.ALL_SYSTEMS, packet.igmp_short(packet.QUERY, "0.0.0.0", 10),
+                         source=QUERIER)
+    bed.mcastd.wait(lambda: bed.mcastd.interface("u")["version"] == 2, what="version 2 upstream")
+    bed.h1.report((packet.TO_EX, G, []))
+    # The unsolicited report and its repetition, at most 10 s later (RFC 2236 section 8.10).
+    bed.source.wire.wait_message(lambda m: m.kind == packet.V2_REPORT and m.group == G, 2, 13)
+    flush(bed)
+    bed.source.send_igmp(packet.ALL_SYSTEMS, packet.igmp_short(packet.QUERY, "0.0.0.0", 20),
+                         source=QUERIER)
+    bed.source.send_igmp(G, packet.igmp_short(packet.V2_REPORT, G), source="10.9.0.77")
+    hold(2.5)
+    assert not bed.source.wire.messages()
+
+
+def test_upstream_link_down_and_up(bed):
+    """P-5-UPDOWN: everything is announced anew, robustness many times."""
+    bed.h1.report((packet.TO_EX, G, []), (packet.ALLOW, GS, [S1]))
+    wait_records(bed, G, (packet.TO_EX, []), 2)
+    flush(bed)
+    bed.router.space.ip("link", "set", "u", "down")
+    bed.mcastd.wait(lambda: bed.mcastd.interface("u")["state"] != "up", what="u down")
+    bed.source.wire.clear()
+    bed.router.space.ip("link", "set", "u", "up")
+    wait_records(bed, G, (packet.TO_EX, []), 2)
+    wait_records(bed, GS, (packet.ALLOW, [S1]), 2)
+
+
 def test_no_router_part_upstream(bed):
     """P-3-ROLE: reports heard upstream change nothing, no query is ever sent there."""
     bed.source.report((packet.TO_EX, G, []))
