@@ -370,6 +370,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 		return;
 	}
 	apply_forward(port);
+	daemon_perform(daemon); /* the first query goes out now, not when all ports are open */
 	if (!link->up)
 		port_state(port, PORT_DOWN, "down; ip link set it up");
 	else if (!link->running)
