@@ -15,7 +15,7 @@ struct explain {
 	struct daemon *daemon;
 	struct addr source, group;
 	char source_text[ADDR_TEXT_MAX], group_text[ADDR_TEXT_MAX];
-	const struct port *arrival; /* where the source lives; NULL: no port for it */
+	const struct port *arrival; /* NULL: no port for it */
 	json_t *lines;
 	bool forwarded;
 	uint64_t now;
@@ -120,7 +120,8 @@ static bool lives_behind(const struct port *port, const struct addr *source)
 	return false;
 }
 
-static void find_arrival(struct explain *explain)
+/* The downstream port whose subnets or altnet hold the source, else the upstream, else NULL. */
+static const struct port *find_home(const struct explain *explain)
 {
 	const struct port *upstream = NULL;
 
@@ -129,24 +130,51 @@ static void find_arrival(struct explain *explain)
 
 		if (!port || !port->open)
 			continue;
-		if (port->config->port.role == PORT_UPSTREAM) {
+		if (port->config->port.role == PORT_UPSTREAM)
 			upstream = port;
-		} else if (lives_behind(port, &explain->source)) {
-			explain->arrival = port;
-			say(explain, "%s lives behind downstream %s", explain->source_text,
-			    port->name);
-			return;
-		}
+		else if (lives_behind(port, &explain->source))
+			return port;
 	}
-	explain->arrival = upstream;
-	if (upstream)
-		say(explain, "%s is of no downstream link: it is expected on upstream %s",
-		    explain->source_text, upstream->name);
+	return upstream;
+}
+
+static void say_altnet(struct explain *explain, const struct port *port)
+{
+	say(explain, "if %s lives behind %s, add to its section: altnet = { \"%s/32\" }",
+	    explain->source_text, port->name, explain->source_text);
+}
+
+/* The checks of the port of arrival. False: it is dropped there. */
+static bool explain_arrival(struct explain *explain, const struct port *given)
+{
+	const struct port *home = find_home(explain), *arrival = given ? given : home;
+	const struct prefix *boundary;
+	char text[PREFIX_TEXT_MAX];
+
+	explain->arrival = arrival;
+	if (!arrival) {
+		say(explain, "%s is of no port's subnets, and there is no upstream to expect it on",
+		    explain->source_text);
+		return true;
+	}
+	if (home && home->config->port.role == PORT_DOWNSTREAM)
+		say(explain, "%s lives behind downstream %s", explain->source_text, home->name);
 	else
-		say(explain,
-		    "%s is of no link, and there is no upstream: if it lives behind a port, name "
-		    "its prefix there: altnet = { \"%s/32\" }",
-		    explain->source_text, explain->source_text);
+		say(explain, "%s is of no downstream link: it is expected on %s",
+		    explain->source_text, home ? home->name : "no port");
+	if (arrival != home) {
+		say(explain, "%s: dropped on arrival (wrong-port): it would be spoofed, or a loop",
+		    arrival->name);
+		if (arrival->config->port.role == PORT_DOWNSTREAM)
+			say_altnet(explain, arrival);
+		return false;
+	}
+	boundary = find_prefix(arrival->config->port.boundary, arrival->config->port.n_boundary,
+			       &explain->group);
+	if (boundary)
+		say(explain, "%s: dropped on arrival: its boundary \"%s\" keeps the group out",
+		    arrival->name, prefix_format(boundary, text, sizeof(text)));
+	return !boundary;
 }
 
 /* --- one port --- */
@@ -323,17 +351,13 @@ static void explain_local(struct explain *explain)
 		    port->name);
 }
 
-static void explain_all(struct explain *explain, const struct port *only)
+static void explain_all(struct explain *explain, const struct port *arrival)
 {
-	if (never_forwarded(explain))
+	if (never_forwarded(explain) || !explain_arrival(explain, arrival))
 		return;
-	find_arrival(explain);
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		const struct port *port = explain->daemon->ports[slot];
-
-		if (port && (!only || port == only))
-			explain_port(explain, port);
-	}
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (explain->daemon->ports[slot])
+			explain_port(explain, explain->daemon->ports[slot]);
 	explain_local(explain);
 	explain_traffic(explain);
 	dataplane_each_unwanted(explain->daemon->dataplane, note_unwanted, explain);
@@ -342,21 +366,21 @@ static void explain_all(struct explain *explain, const struct port *only)
 json_t *explain_request(struct daemon *daemon, int argc, const char *const *argv)
 {
 	struct explain explain = { .daemon = daemon, .now = loop_now(daemon->loop) };
-	const struct port *only = NULL;
+	const struct port *arrival = NULL;
 
 	if (addr_parse(argv[1], &explain.source))
 		return server_error(EX_USAGE, "%s is not an address", argv[1]);
 	if (addr_parse(argv[2], &explain.group))
 		return server_error(EX_USAGE, "%s is not an address", argv[2]);
 	if (argc > 3) {
-		only = port_find(daemon, argv[3]);
-		if (!only)
+		arrival = port_find(daemon, argv[3]);
+		if (!arrival)
 			return server_error(EX_USAGE, "%s is not an interface of mcastd", argv[3]);
 	}
 	addr_format(&explain.source, explain.source_text, sizeof(explain.source_text));
 	addr_format(&explain.group, explain.group_text, sizeof(explain.group_text));
 	explain.lines = json_array();
-	explain_all(&explain, only);
+	explain_all(&explain, arrival);
 	return json_pack("{s:o, s:b}", "explanation", explain.lines, "forwarded",
 			 explain.forwarded);
 }
