@@ -205,6 +205,7 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 		.ttl_threshold = port->config->ttl_threshold,
 		.mtu = link->mtu,
 		.drop_unknown = port->config->drop_unknown,
+		.check_origin = true,
 		.vlan = port->config->vlan,
 	};
 
@@ -240,8 +241,8 @@ static struct prefix subnet_of(const struct netlink_address *address)
 }
 
 /*
- * Tells the engine of the link and its addresses. What it sends comes from the lowest primary
- * address (R-4.1-SRC): constant as long as that address is there.
+ * Tells the engine and the data plane of the link and its addresses. What it sends comes from the
+ * lowest primary address (R-4.1-SRC): constant as long as that address is there.
  */
 static int apply_link(struct port *port, const struct netlink_link *link)
 {
@@ -268,8 +269,14 @@ static int apply_link(struct port *port, const struct netlink_link *link)
 	for (size_t i = 0; i < port->config->n_altnet; i++)
 		subnets[state.n_subnets++] = port->config->altnet[i];
 	port->address = state.address;
-	err = engine_port_link(port->daemon->engine, port->slot, &state,
-			       loop_now(port->daemon->loop), &port->daemon->actions);
+	err = dataplane_origins_set(port->daemon->dataplane, port->slot, subnets, state.n_subnets);
+	if (!err)
+		err = dataplane_boundary_set(port->daemon->dataplane, port->slot,
+					     port->config->port.boundary,
+					     port->config->port.n_boundary);
+	if (!err)
+		err = engine_port_link(port->daemon->engine, port->slot, &state,
+				       loop_now(port->daemon->loop), &port->daemon->actions);
 out:
 	free(own);
 	free(subnets);
