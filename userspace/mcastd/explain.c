@@ -153,9 +153,12 @@ static bool explain_arrival(struct explain *explain, const struct port *given)
 
 	explain->arrival = arrival;
 	if (!arrival) {
-		say(explain, "%s is of no port's subnets, and there is no upstream to expect it on",
-		    explain->source_text);
-		return true;
+		say(explain,
+		    "%s is of no port's subnets, and there is no upstream to expect it on: dropped "
+		    "wherever it arrives; if it lives behind a port, add to its section: altnet = "
+		    "{ \"%s/32\" }",
+		    explain->source_text, explain->source_text);
+		return false;
 	}
 	if (home && home->config->port.role == PORT_DOWNSTREAM)
 		say(explain, "%s lives behind downstream %s", explain->source_text, home->name);
