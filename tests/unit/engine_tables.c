@@ -70,6 +70,9 @@ static const struct row rows[] = {
 	{ "R-6.4.2-LW", "ALLOW 1 | +125 | ALLOW 1 | = INC 1:270 | q none" },
 	{ "R-6.4.2-LW", "TO_EX | +125 | TO_EX | = EXC:270 | q none" },
 
+	/* A new source of TO_EX has what the group timer had left before, section 6.4.2 */
+	{ "A-5", "IS_EX | +269 | TO_EX 5 | = EXC:270 5:1 | f 5 | +1 | = EXC:269 /5 | f !5 6" },
+
 	/* --- timers and tables 6 and 7 --- */
 	{ "R-8.4-GMI", "IS_EX | +269.999 | f 1 | +0.001 | = none | f !1" },
 	{ "R-8.4-SRC", "IS_IN 1 | +269.999 | f 1 | +0.001 | = none | f !1" },

@@ -140,6 +140,24 @@ static void older_subscriptions(void **state)
 	assert_joined(t, "EXC");
 }
 
+/* P-4.1-VER: the version of each downstream port is configured, and is 3 otherwise */
+static void versions_of_downstream_ports(void **state)
+{
+	struct host_sim *t = *state;
+
+	for (uint8_t version = 1; version <= 3; version++) {
+		struct port_config config = sim_config();
+		struct engine_port_view view;
+
+		assert_int_equal(config.version, 3);
+		config.version = version;
+		sim_port(&t->sim, 10 + version, &config);
+		engine_port_view(t->sim.engine, 10 + version, &view);
+		assert_int_equal(view.version, version);
+		assert_int_equal(t->sim.sent[t->sim.n_sent - 1].message.query.version, version);
+	}
+}
+
 /* P-3.2-NOEX, L-MAXS: INCLUDE stays INCLUDE, also when a limit is met */
 static void include_stays_include(void **state)
 {
@@ -252,7 +270,7 @@ static void a_link_goes_down(void **state)
 	assert_said(t, "BLOCK(1)");
 }
 
-/* An upstream that is added later, and one more: each joins all that is wanted */
+/* P-3-ONE: ports are upstream by configuration only, here two; each joins all that is wanted */
 static void an_upstream_that_comes_later(void **state)
 {
 	struct host_sim *t = *state;
@@ -269,7 +287,8 @@ static void an_upstream_that_comes_later(void **state)
 	assert_string_equal(joined_of(t, UPSTREAM, 2), "none");
 }
 
-/* P-3-ROLE: a port that changes its role leaves what it joined, or joins; and asks no more */
+/* P-3-ONE, P-3-ROLE: a port that changes its role leaves what it joined, or joins; and asks no more
+ */
 static void a_port_changes_its_role(void **state)
 {
 	struct host_sim *t = *state;

@@ -400,6 +400,8 @@ static void extensions_are_ignored(void **state)
 /* R-IHL: 5 to 15, with and without Router Alert among the options */
 static void every_header_length_is_read(void **state)
 {
+	static const uint8_t router_alert[] = { 0x94, 4, 0, 0 };
+
 	(void)state;
 	for (size_t words = 0; words <= 10; words++) {
 		uint8_t options[40];
@@ -413,7 +415,7 @@ static void every_header_length_is_read(void **state)
 
 		for (size_t at = 0; words && at <= words * 4 - 4; at++) {
 			memset(options, 1, sizeof(options));
-			memcpy(options + at, "\x94\x04\x00\x00", 4);
+			memcpy(options + at, router_alert, 4);
 			frame_igmp(&frame, 0x16, 0, 0, 0, G1);
 			frame_options(&frame, options, words * 4);
 			assert_int_equal(parse(), WIRE_OK);

@@ -75,8 +75,8 @@ struct port {
 	struct timer timer; /* TIMER_PORT */
 	struct engine *engine;
 	unsigned int number;
-	struct settings settings;
 	bool up;
+	struct settings settings;
 	struct addr address;
 	struct prefix *subnets;
 	uint32_t n_subnets;
@@ -96,13 +96,13 @@ struct port {
 	uint64_t next_query;
 	uint8_t startup_queries_left;
 	uint8_t robustness;	    /* in use: ours, or the other querier's */
-	uint32_t query_interval_ms; /* in use */
 	uint8_t older_version;	    /* heard within Other Querier Present Interval; 3: none */
+	uint8_t reply_version;	    /* of the query that reply_at answers */
+	uint32_t query_interval_ms; /* in use */
 	uint64_t older_expires;
 
 	/* Our own membership of 224.0.0.22, section 6 */
 	uint64_t reply_at; /* ENGINE_NEVER: no answer pending */
-	uint8_t reply_version;
 
 	struct host *host; /* on an upstream port, and only there: what it joins */
 
