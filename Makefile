@@ -98,7 +98,7 @@ $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(OUT)/libsupport.a $(OUT)/libsys
 $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(DAEMON_LIBS)
-$(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsys.a $(OUT)/libcore.a
+$(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 

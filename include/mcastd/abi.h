@@ -40,7 +40,7 @@
 #define MCASTD_MAX_PORTS 512	 /* slots, slot 0 is not used */
 #define MCASTD_MAX_QUEUES 64	 /* receive queues of one port */
 #define MCASTD_MAX_ROUTES 16384	 /* route indexes, index 0 is not used */
-#define MCASTD_MAX_SETS 4096	 /* port sets, with the two of all ports */
+#define MCASTD_MAX_SETS 16384	 /* port sets, with the two of all ports */
 #define MCASTD_MAX_UNWANTED 4096 /* flows without a route that are remembered */
 #define MCASTD_MAX_PREFIXES 4096 /* of mcastd_origins, and of mcastd_boundaries */
 
