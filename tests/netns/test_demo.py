@@ -76,7 +76,7 @@ class Thing(types.SimpleNamespace):
     __hash__ = object.__hash__
 
 
-def viewing(received, *, joined=100, left=300, rate=200):
+def viewing(received, *, joined=100, left=300, rate=100):
     host = Thing(label="A1", port="lan")
     show = Thing(name="news", rate=rate)
     return Thing(host=host, show=show, joined_number=joined, left_number=left,
@@ -90,7 +90,7 @@ def viewing(received, *, joined=100, left=300, rate=200):
     (list(range(101, 299)), "198 of 199"),
     (list(range(101, 200)) + list(range(201, 300)), "198 of 199"),
     (list(range(101, 300)) + [299], "200 in all"),
-    (list(range(280, 300)), "first 180 packets"),
+    (list(range(295, 300)), "first 195 packets"),
 ])
 def test_verdict_on_a_member(received, fault):
     demo = load_demo()
@@ -99,9 +99,9 @@ def test_verdict_on_a_member(received, fault):
 
 
 @pytest.mark.parametrize("times, count", [
-    ([10.1, 10.9, 11.0 + 1.0], 0),
+    ([10.1, 10.9, 12.0], 0),
     ([9.9, 10.1], 1),
-    ([10.1, 13.0, 14.0], 2),
+    ([10.1, 13.5, 14.0], 2),
 ])
 def test_verdict_on_a_lan(times, count):
     demo = load_demo()

@@ -385,14 +385,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(include_lists_are_united),   T(exclude_lists_are_intersected),
-		T(the_order_does_not_matter),  T(running_sources_are_not_blocked),
-		T(older_subscriptions),	       T(include_stays_include),
-		T(refreshing_says_nothing),    T(the_last_one_leaves),
-		T(a_non_querier_stays_joined), T(joins_of_the_configuration),
-		T(a_link_goes_down),	       T(an_upstream_that_comes_later),
-		T(a_port_changes_its_role),    T(reports_heard_upstream),
-		T(a_flush_leaves_and_asks),    T(many_sources_one_by_one),
+		T(include_lists_are_united),	 T(exclude_lists_are_intersected),
+		T(the_order_does_not_matter),	 T(running_sources_are_not_blocked),
+		T(older_subscriptions),		 T(versions_of_downstream_ports),
+		T(include_stays_include),	 T(refreshing_says_nothing),
+		T(the_last_one_leaves),		 T(a_non_querier_stays_joined),
+		T(joins_of_the_configuration),	 T(a_link_goes_down),
+		T(an_upstream_that_comes_later), T(a_port_changes_its_role),
+		T(reports_heard_upstream),	 T(a_flush_leaves_and_asks),
+		T(many_sources_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
