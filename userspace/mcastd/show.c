@@ -303,6 +303,9 @@ static bool show_route(const struct forward_route *route, bool applied, void *ar
 	}
 	dataplane_route_stats(ctx->daemon->dataplane, &route->group, &route->source, &stats);
 	arrival = stats.packets ? port_at(ctx->daemon, stats.last_slot) : NULL;
+	/* The route for the rest of a group whose members all name their sources. */
+	if (any && !stats.packets && !route->out[FORWARD_FROM_UPSTREAM].n)
+		return true;
 	if (!route_touches(ctx, route, arrival) || !rows_room(&ctx->rows, 1))
 		return true;
 	last_source = addr_from_v4(stats.last_source);
