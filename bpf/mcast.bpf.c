@@ -79,13 +79,16 @@ static __always_inline int forward(struct frame *f, const struct arrival *at)
 	if (route)
 		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
 	verdict = arrival_check(f, at, stats);
-	if (verdict != MCASTD_FORWARDED)
+	if (verdict != MCASTD_FORWARDED) {
+		if (verdict == MCASTD_WRONG_PORT)
+			unwanted_count(f, at->slot, verdict);
 		return refuse(at, verdict);
+	}
 	out = route ? *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES]
 		    : default_out(f, at);
 	if (out == MCASTD_OUT_NONE) {
 		if (!route)
-			unwanted_count(f, at->slot);
+			unwanted_count(f, at->slot, MCASTD_NO_ROUTE);
 		return refuse(at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
 	}
 	if (stats)

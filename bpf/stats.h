@@ -25,8 +25,9 @@ static __always_inline void route_count(struct mcastd_route_stats *stats, const 
 	__builtin_memcpy(stats->last_source, &f->ip->saddr, 4);
 }
 
-/* Remembers data that no route matches. The map forgets the least recently seen flow. */
-static __always_inline void unwanted_count(const struct frame *f, __u32 slot)
+/* Remembers data that was not forwarded. The map forgets the least recently seen flow. */
+static __always_inline void unwanted_count(const struct frame *f, __u32 slot,
+					   enum mcastd_verdict verdict)
 {
 	struct mcastd_unwanted_key key = { .slot = slot };
 	struct mcastd_unwanted fresh = {}, *seen;
@@ -39,11 +40,13 @@ static __always_inline void unwanted_count(const struct frame *f, __u32 slot)
 		__sync_fetch_and_add(&seen->packets, 1);
 		__sync_fetch_and_add(&seen->bytes, bytes);
 		seen->last_seen_ns = bpf_ktime_get_coarse_ns();
+		seen->verdict = verdict;
 		return;
 	}
 	fresh.packets = 1;
 	fresh.bytes = bytes;
 	fresh.last_seen_ns = bpf_ktime_get_coarse_ns();
+	fresh.verdict = verdict;
 	bpf_map_update_elem(&mcastd_unwanted, &key, &fresh, BPF_ANY);
 }
 

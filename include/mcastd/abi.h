@@ -193,7 +193,7 @@ struct mcastd_port_stats {
 	__u64 out_too_big;		/* not sent: larger than the port's MTU */
 };
 
-/* Key of mcastd_unwanted: data that arrived and found no route, for `mcastctl` to explain. */
+/* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */
 struct mcastd_unwanted_key {
 	__u8 source[4];
 	__u8 group[4];
@@ -204,6 +204,8 @@ struct mcastd_unwanted {
 	__u64 packets;
 	__u64 bytes;
 	__u64 last_seen_ns;
+	__u32 verdict; /* of the last one: MCASTD_NO_ROUTE or MCASTD_WRONG_PORT */
+	__u32 reserved;
 };
 
 /* Value of a devmap: what the kernel calls struct bpf_devmap_val. */

@@ -29,6 +29,16 @@ def test_spoofed_sources(lab):
         bed.expect({})
         for port, count in (("d1", 2), ("u", 1)):
             assert bed.mcastd.statistics(port)["data"]["arrived"]["wrong-port"] == count
+            assert bed.mcastd.statistics(port)["dropped"]["wrong-port"] == count
+        # Which line would let it in is said where one looks for it.
+        hint = 'altnet = { "192.0.2.200/32" }'
+        refused = {(row["incoming-interface"], row["source-address"]): row
+                   for row in bed.mcastd.ctl("show", "flows")["unwanted"]}
+        assert refused["d1", "192.0.2.200"]["reason"] == "wrong-port"
+        assert refused["d1", "192.0.2.200"]["hint"] == hint
+        assert "hint" not in refused["u", "10.0.1.77"]
+        assert hint in " ".join(bed.mcastd.ctl.text("show", "flows").split())
+        assert hint in bed.mcastd.ctl.text("explain", "192.0.2.200", G, "d1")
         frames = bed.send(host=bed.h1, source="203.0.113.9")
         bed.expect({bed.source: through(frames, bed.up), bed.h3: through(frames, bed.d2)})
 

@@ -203,11 +203,25 @@ static void show_groups(const json_t *answer)
 	json_decref(rows);
 }
 
+/* The last cell: where it goes, or why it does not and what would change that. */
+static char *flow_end(const json_t *row)
+{
+	const char *hint = json_string_value(json_object_get(row, "hint"));
+	char *text = NULL;
+
+	if (!json_object_get(row, "reason"))
+		return join_strings(json_object_get(row, "outgoing-interfaces"));
+	if (asprintf(&text, "%s%s%s", json_text(row, "reason"), hint ? "; " : "",
+		     hint ? hint : "") < 0)
+		return NULL;
+	return text;
+}
+
 static void add_flow_row(struct table *table, const json_t *row)
 {
 	char packets[TEXT_MAX], bytes[TEXT_MAX], seen[TEXT_MAX], source[TEXT_MAX];
 	const char *last = json_text(row, "last-source");
-	char *out = join_strings(json_object_get(row, "outgoing-interfaces"));
+	char *end = flow_end(row);
 
 	/* Of a route for any source: who sent last. */
 	if (strcmp(json_text(row, "source-address"), "*") == 0 && strcmp(last, "-") != 0)
@@ -219,8 +233,8 @@ static void add_flow_row(struct table *table, const json_t *row)
 				    json_text(row, "incoming-interface"),
 				    format_count(json_num(row, "packets"), packets),
 				    format_count(json_num(row, "bytes"), bytes),
-				    format_seconds(json_object_get(row, "last-seen"), seen), out });
-	free(out);
+				    format_seconds(json_object_get(row, "last-seen"), seen), end });
+	free(end);
 }
 
 static void show_flow_table(const json_t *flows, const struct column *columns)
@@ -255,13 +269,14 @@ static void show_flows(const json_t *answer)
 		{ "PACKETS", COLUMN_RIGHT },
 		{ "BYTES", COLUMN_RIGHT },
 		{ "SEEN", COLUMN_RIGHT },
+		{ "WHY", COLUMN_WRAP },
 		{ NULL, 0 },
 	};
 	const json_t *unwanted = json_object_get(answer, "unwanted");
 
 	show_flow_table(json_object_get(answer, "flows"), columns);
 	if (json_array_size(unwanted) > 0) {
-		printf("\nArrived, but nobody asked for it:\n");
+		printf("\nArrived, and not forwarded:\n");
 		show_flow_table(unwanted, unwanted_columns);
 	}
 }

@@ -336,10 +336,15 @@ static bool note_unwanted(const struct mcastd_unwanted_key *key,
 	struct addr source = addr_from_v4(key->source), group = addr_from_v4(key->group);
 	const struct port *port =
 		key->slot < MCASTD_MAX_PORTS ? explain->daemon->ports[key->slot] : NULL;
+	bool wrong_port = value->verdict == MCASTD_WRONG_PORT;
 
-	if (port && addr_equal(&source, &explain->source) && addr_equal(&group, &explain->group))
-		say(explain, "%llu packets of it arrived on %s when it had no route there",
-		    (unsigned long long)value->packets, port->name);
+	if (!port || !addr_equal(&source, &explain->source) || !addr_equal(&group, &explain->group))
+		return true;
+	say(explain, "%llu packets of it arrived on %s %s", (unsigned long long)value->packets,
+	    port->name,
+	    wrong_port ? "and were dropped (wrong-port)" : "when it had no route there");
+	if (wrong_port && port->config->port.role == PORT_DOWNSTREAM)
+		say_altnet(explain, port);
 	return true;
 }
 
@@ -356,13 +361,15 @@ static void explain_local(struct explain *explain)
 
 static void explain_all(struct explain *explain, const struct port *arrival)
 {
-	if (never_forwarded(explain) || !explain_arrival(explain, arrival))
+	if (never_forwarded(explain))
 		return;
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
-		if (explain->daemon->ports[slot])
-			explain_port(explain, explain->daemon->ports[slot]);
-	explain_local(explain);
-	explain_traffic(explain);
+	if (explain_arrival(explain, arrival)) {
+		for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+			if (explain->daemon->ports[slot])
+				explain_port(explain, explain->daemon->ports[slot]);
+		explain_local(explain);
+		explain_traffic(explain);
+	}
 	dataplane_each_unwanted(explain->daemon->dataplane, note_unwanted, explain);
 }
 

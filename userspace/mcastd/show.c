@@ -7,6 +7,7 @@
  * It is for those who ask every second, however large the tables are.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -328,16 +329,25 @@ static bool show_unwanted(const struct mcastd_unwanted_key *key,
 	struct flows_ctx *ctx = arg;
 	const struct port *port = port_at(ctx->daemon, key->slot);
 	struct addr group = addr_from_v4(key->group), source = addr_from_v4(key->source);
+	bool wrong_port = value->verdict == MCASTD_WRONG_PORT;
+	char name[ADDR_TEXT_MAX], hint[ADDR_TEXT_MAX + 32];
+	json_t *row;
 
 	if (!port || (ctx->only && ctx->only != port) || !rows_room(&ctx->rows, 1))
 		return true;
-	json_array_append_new(ctx->rows.array,
-			      json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "group-address",
-					json_addr(&group), "source-address", json_addr(&source),
-					"incoming-interface", port->name, "packets",
-					json_count(value->packets), "bytes",
-					json_count(value->bytes), "last-seen",
-					json_seen(value->last_seen_ns, ctx->now_ns)));
+	row = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:s}", /**/
+			"group-address", json_addr(&group), "source-address", json_addr(&source),
+			"incoming-interface", port->name, "packets", json_count(value->packets),
+			"bytes", json_count(value->bytes), "last-seen",
+			json_seen(value->last_seen_ns, ctx->now_ns), "reason",
+			dataplane_verdict_name(value->verdict));
+	/* What would let it in, where that can be meant at all. */
+	if (wrong_port && port->config->port.role == PORT_DOWNSTREAM) {
+		snprintf(hint, sizeof(hint), "altnet = { \"%s/32\" }",
+			 addr_format(&source, name, sizeof(name)));
+		json_object_set_new(row, "hint", json_string(hint));
+	}
+	json_array_append_new(ctx->rows.array, row);
 	return true;
 }
 
