@@ -162,16 +162,35 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 
 # --- install -----------------------------------------------------------------------------------
 
+# Units live where systemd looks: below /usr for a package, in /etc for a local build.
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/system,$(SYSCONFDIR)/systemd/system)
+SYSUSERSDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/sysusers.d,$(SYSCONFDIR)/sysusers.d)
+INSTALL = install -D -m
+D = $(DESTDIR)$(PREFIX)
+
 install: all ## into $(DESTDIR)$(PREFIX)
-	install -D -m 755 out/mcastd $(DESTDIR)$(PREFIX)/sbin/mcastd
-	install -D -m 755 out/mcastctl $(DESTDIR)$(PREFIX)/sbin/mcastctl
-	install -D -m 644 out/bpf/mcast.bpf.o $(DESTDIR)$(PREFIX)/lib/mcastd/mcast.bpf.o
+	$(INSTALL) 755 out/mcastd $(D)/sbin/mcastd
+	$(INSTALL) 755 out/mcastctl $(D)/sbin/mcastctl
+	$(INSTALL) 644 out/bpf/mcast.bpf.o $(D)/lib/mcastd/mcast.bpf.o
+	for n in 5 8; do for page in docs/man/*.$$n; do \
+		$(INSTALL) 644 $$page $(D)/share/man/man$$n/$${page##*/} || exit; done; done
+	$(INSTALL) 644 deploy/mcastctl.bash $(D)/share/bash-completion/completions/mcastctl
+	$(INSTALL) 644 deploy/mcastd.sysusers $(DESTDIR)$(SYSUSERSDIR)/mcastd.conf
+	sed 's|@PREFIX@|$(PREFIX)|' deploy/mcastd.service.in | \
+		$(INSTALL) 644 /dev/stdin $(DESTDIR)$(UNITDIR)/mcastd.service
+	sed 's|@PREFIX@|$(PREFIX)|' deploy/mcastd.openrc.in | \
+		$(INSTALL) 755 /dev/stdin $(D)/share/mcastd/mcastd.openrc
 	test -e $(DESTDIR)$(SYSCONFDIR)/mcastd.conf || \
-		install -D -m 644 deploy/mcastd.conf $(DESTDIR)$(SYSCONFDIR)/mcastd.conf
+		$(INSTALL) 644 deploy/mcastd.conf $(DESTDIR)$(SYSCONFDIR)/mcastd.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/mcastd.d
 
 uninstall: ## remove what install put there; the configuration stays
-	rm -f $(DESTDIR)$(PREFIX)/sbin/mcastd $(DESTDIR)$(PREFIX)/sbin/mcastctl
-	rm -rf $(DESTDIR)$(PREFIX)/lib/mcastd
+	rm -f $(D)/sbin/mcastd $(D)/sbin/mcastctl $(D)/share/man/man5/mcastd.conf.5 \
+		$(D)/share/man/man8/mcastd.8 $(D)/share/man/man8/mcastctl.8 \
+		$(D)/share/bash-completion/completions/mcastctl \
+		$(DESTDIR)$(UNITDIR)/mcastd.service $(DESTDIR)$(SYSUSERSDIR)/mcastd.conf
+	rm -rf $(D)/lib/mcastd $(D)/share/mcastd
+	-rmdir $(DESTDIR)$(SYSCONFDIR)/mcastd.d 2>/dev/null
 
 clean: ## remove out/
 	rm -rf out

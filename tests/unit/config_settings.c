@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +262,53 @@ static void test_includes(void **state)
 	assert_non_null(strstr(config_text_errors(), "/10.conf:2\n"));
 }
 
+static void expect_same_defaults(const struct port_config *a, const struct port_config *b)
+{
+	struct port_config x = *a, y = *b;
+
+	/* An empty list and no list are the same; so is the SSM range that the engine fills in. */
+	assert_int_equal(x.group_policy.n_rules + x.source_policy.n_rules + x.n_boundary, 0);
+	assert_int_equal(x.n_ssm_range, 1);
+	expect_prefix(&x.ssm_range[0], "232.0.0.0/8");
+	x.group_policy.rules = x.source_policy.rules = NULL;
+	y.group_policy.rules = y.source_policy.rules = NULL;
+	x.ssm_range = y.ssm_range = NULL;
+	x.n_ssm_range = y.n_ssm_range = 0;
+	assert_memory_equal(&x, &y, sizeof(x));
+}
+
+/* The sample's settings are the defaults, its example sections are right, and it names them all. */
+static void test_sample(void **state)
+{
+	static char text[16384];
+	FILE *file = fopen("deploy/mcastd.conf", "re");
+	struct config *sample, *plain = read_good("interface eth1 { }");
+	char line[256], *at = text;
+
+	(void)state;
+	if (!file)
+		skip(); /* not run from the top of the tree */
+	while (fgets(line, sizeof(line), file)) {
+		bool example = strncmp(line, "# interface", 11) == 0 ||
+			       strncmp(line, "#     ", 6) == 0 || strcmp(line, "# }\n") == 0;
+
+		if (line[0] == '#' && (line[1] != ' ' || example))
+			at = stpcpy(at, line + 1);
+		else if (line[0] == '#')
+			at = stpcpy(at, "\n");
+		else
+			at = stpcpy(at, line);
+	}
+	fclose(file);
+	strcpy(at, "interface eth1 { }\n");
+	sample = read_good(text);
+	assert_non_null(config_find(sample, "eth0"));
+	assert_non_null(config_find(sample, "lan7"));
+	expect_same_defaults(&config_find(sample, "eth1")->port, &config_find(plain, "eth1")->port);
+	config_free(sample);
+	config_free(plain);
+}
+
 static void note_warning(void *arg, const char *message)
 {
 	unsigned int *n = arg;
@@ -298,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_includes),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, remove_files);
