@@ -269,9 +269,7 @@ void http_listen(struct http *http, const char *address)
 	http->told = 0;
 	http->retry_ms = RETRY_MIN_MS;
 	http->address = address ? strdup(address) : NULL;
-	/* In this round of the loop, or before its first wait. */
-	if (http->address)
-		loop_deadline_set(http->loop, http->deadline, loop_now(http->loop));
+	start_due(http, loop_now(http->loop));
 }
 
 json_t *http_describe(const struct http *http)

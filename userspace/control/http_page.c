@@ -8,9 +8,12 @@
 __asm__(".pushsection .rodata\n"
 	"http_page_start: .incbin \"userspace/control/status.html\"\n"
 	"http_page_end: .byte 0\n"
+	".balign 4\n"
+	"http_page_len: .long http_page_end - http_page_start\n"
 	".popsection\n");
 
-extern const char http_page_start[], http_page_end[];
+extern const char http_page_start[]; /* ends with a zero */
+extern const unsigned int http_page_len;
 
 /* Stands in the page for the nonce, and is as long. */
 static const char placeholder[] = "@NONCE@NONCE@NONCE@NONCE@NONCE@@";
@@ -21,7 +24,7 @@ char *http_page_render(const char *nonce, size_t *len)
 {
 	char *page, *at;
 
-	*len = (size_t)(http_page_end - http_page_start);
+	*len = http_page_len;
 	page = malloc(*len + 1);
 	if (!page)
 		return NULL;

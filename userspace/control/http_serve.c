@@ -327,7 +327,7 @@ static void *client_new(struct http_serve *serve, int fd)
 	return client;
 }
 
-static void client_free(struct http_serve *serve, const struct client *client)
+static void client_free(struct http_serve *serve, struct client *client)
 {
 	struct client **at = &serve->oldest, *before = NULL;
 
@@ -338,7 +338,7 @@ static void client_free(struct http_serve *serve, const struct client *client)
 	*at = client->next;
 	if (serve->newest == client)
 		serve->newest = before;
-	free((void *)(uintptr_t)client);
+	free(client);
 }
 
 static void connection_changed(void *arg, struct MHD_Connection *connection, void **socket_state,
@@ -368,6 +368,14 @@ static bool is_listening_locally(int fd)
 	       http_address_is_loopback(&address);
 }
 
+/* No path of ours needs escapes, and an escaped zero would end one early. */
+static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	return strlen(text);
+}
+
 static int start_daemon(struct http_serve *serve, int listen_fd)
 {
 	const union MHD_DaemonInfo *info;
@@ -375,6 +383,7 @@ static int start_daemon(struct http_serve *serve, int listen_fd)
 	serve->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
 				 serve, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+				 MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 				 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
 				 (unsigned int)HTTP_CONNECTIONS_MAX,
 				 MHD_OPTION_PER_IP_CONNECTION_LIMIT,

@@ -36,11 +36,12 @@ struct http_status {
 	http_status_fn fn;
 	void *arg;
 	bool asking;
-	bool waited;  /* somebody waits for the answer, until the deadline */
-	size_t asked; /* index of the question that is open */
-	uint64_t started;
-	uint64_t taken; /* when `current` was asked for */
-	json_t *next;	/* being put together */
+	bool waited;	   /* somebody waits for the answer, until the deadline */
+	size_t asked;	   /* index of the question that is open */
+	uint64_t started;  /* when the first question was asked */
+	uint64_t answered; /* when it was answered: all answers are younger */
+	uint64_t taken;	   /* the same of `current` */
+	json_t *next;	   /* being put together */
 	json_t *current;
 	char *line;
 	size_t line_len, line_size;
@@ -68,12 +69,12 @@ static void finish(struct http_status *status)
 {
 	double duration = (double)(loop_now(status->loop) - status->started) / 1000;
 
-	json_object_set_new(status->next, "time", json_real((double)status->started / 1000));
+	json_object_set_new(status->next, "time", json_real((double)status->answered / 1000));
 	json_object_set_new(status->next, "http", json_pack("{s:f}", "duration", duration));
 	json_decref(status->current);
 	status->current = status->next;
 	status->next = NULL;
-	status->taken = status->started;
+	status->taken = status->answered;
 	status->asking = false;
 	status->waited = false;
 	loop_deadline_set(status->loop, status->deadline, LOOP_NEVER);
@@ -89,6 +90,8 @@ static void take_line(struct http_status *status, const char *line, size_t len)
 		give_up(status, "the daemon's answer makes no sense");
 		return;
 	}
+	if (status->asked == 0)
+		status->answered = loop_now(status->loop);
 	json_object_set_new(status->next, questions[status->asked].name, answer);
 	if (++status->asked < N_QUESTIONS)
 		ask(status);

@@ -24,9 +24,11 @@ struct label {
 /* --- Where things stand in the status ----------------------------------------------------------
  */
 
-static const json_t *find(const json_t *object, const char *path)
+static json_t *find(const json_t *object, const char *path)
 {
-	while (object && *path) {
+	json_t *found;
+
+	do {
 		size_t len = strcspn(path, ".");
 		char key[64];
 
@@ -34,10 +36,11 @@ static const json_t *find(const json_t *object, const char *path)
 			return NULL;
 		memcpy(key, path, len);
 		key[len] = '\0';
-		object = json_object_get(object, key);
+		found = json_object_get(object, key);
+		object = found;
 		path += len + (path[len] == '.');
-	}
-	return object;
+	} while (found && *path);
+	return found;
 }
 
 static const char *find_text(const json_t *object, const char *key)
@@ -132,15 +135,13 @@ static void put_rows(FILE *out, const struct family *family, const json_t *statu
 }
 
 /* A sample for each member of an object, its name in the label. */
-static void put_members(FILE *out, const struct family *family, const json_t *object,
-			struct label first)
+static void put_members(FILE *out, const struct family *family, json_t *object, struct label first)
 {
 	struct label labels[] = { first, { family->key, NULL }, { NULL, NULL } };
 	const char *name;
 	json_t *value;
 
-	/* json_object_foreach() wants it without const, and does not change it. */
-	json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
+	json_object_foreach (object, name, value) {
 		if (strcmp(name, "total") == 0)
 			continue; /* the sum of the others */
 		labels[1].value = name;

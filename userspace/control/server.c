@@ -417,8 +417,11 @@ static void client_ready(void *arg, uint32_t events)
 /* Takes the descriptor over. NULL: closed it, no memory. */
 static struct client *add_client(struct server *server, int fd)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct client *client;
 
+	if (server->n_clients >= SERVER_CLIENTS_MAX + SERVER_MONITORS_MAX)
+		close_client(find_oldest(server, NULL));
+	client = calloc(1, sizeof(*client));
 	if (client)
 		client->entry = loop_add_fd(server->loop, fd, EPOLLIN, client_ready, client);
 	if (!client || !client->entry) {
@@ -473,8 +476,6 @@ static void accept_clients(void *arg, uint32_t events)
 		int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			if (server->n_clients >= SERVER_CLIENTS_MAX + SERVER_MONITORS_MAX)
-				close_client(find_oldest(server, NULL));
 			add_client(server, fd);
 			continue;
 		}
