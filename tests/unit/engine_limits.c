@@ -351,6 +351,42 @@ static void test_remove_port(void **state)
 	sim_fini(&sim);
 }
 
+/*
+ * L-RATE: a hundred reports a millisecond, of new groups and of known ones, for a while: the
+ * querier stays on time, members stay, a member that asks gets its group at once.
+ */
+static void test_flood(void **state)
+{
+	struct port_config config = sim_config();
+	struct sim sim;
+	uint32_t group = 1, general = 0;
+	uint64_t start;
+
+	(void)state;
+	config.query_interval_ms = 2000;
+	config.query_response_interval_ms = 500;
+	config.max_groups = 5000;
+	sim = sim_start(&config);
+	start = sim.now;
+	check_script(&sim, "h2 IS_IN 1");
+	for (uint64_t ms = 1; ms <= 4000; ms++) {
+		for (int i = 0; i < 100; i++)
+			sim_record(&sim, 1, sim_host(1, 66), i % 2 ? RECORD_TO_EX : RECORD_TO_IN,
+				   nth_group(group++ % 100000 + 1), NULL, 0);
+		sim_advance(&sim, 1);
+		if (ms % 1000 == 0)
+			check_script(&sim, "h2 ALLOW 1 | f 1");
+	}
+	for (size_t i = 0; i < sim.n_sent; i++) {
+		if (!addr_is_unspecified(&sim.sent[i].message.query.group))
+			continue;
+		assert_int_equal((sim.sent[i].at - start) % 2000, 0);
+		general++;
+	}
+	assert_int_equal(general, 2);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_event_rate),
 		cmocka_unit_test(test_bounded_tick),
 		cmocka_unit_test(test_remove_port),
+		cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -59,7 +59,8 @@ static void test_ssm_include(void **state)
 	run_ssm("IS_IN 1 | +10 | BLOCK 1 | q 1 | +1 | q 1 | +1 | = none | q none");
 }
 
-/* S-3.5-V12, S-3.7-LEAVE, S-4605-4.3: older versions cannot name a channel. */
+/* S-3.5-V12, S-3.7-LEAVE, S-4605-4.3, S-MAP: older versions cannot name a channel, and there is no
+ * mapping that would do it for them. */
 static void test_ssm_older(void **state)
 {
 	(void)state;

@@ -70,8 +70,10 @@ static const struct row rows[] = {
 	{ "R-6.4.2-LW", "ALLOW 1 | +125 | ALLOW 1 | = INC 1:270 | q none" },
 	{ "R-6.4.2-LW", "TO_EX | +125 | TO_EX | = EXC:270 | q none" },
 
-	/* A new source of TO_EX has what the group timer had left before, section 6.4.2 */
-	{ "A-5", "IS_EX | +269 | TO_EX 5 | = EXC:270 5:1 | f 5 | +1 | = EXC:269 /5 | f !5 6" },
+	/* The Group Timer that new sources of TO_EX get is the old one, here below LMQT: not asked for. */
+	{ "A-5", "IS_EX | +10 | TO_IN | +1.5 | q G G | TO_EX 5 | = EXC:270 5:0.5 | q none | +0.5 | = EXC /5" },
+	/* What tables 8 and 9 delete is deleted at once, whatever the timers say. */
+	{ "A-13", "IS_EX 3,4 | IS_IN 1 | IS_EX 3 | = EXC:270 /3 | TO_EX | = EXC:270" },
 
 	/* --- timers and tables 6 and 7 --- */
 	{ "R-8.4-GMI", "IS_EX | +269.999 | f 1 | +0.001 | = none | f !1" },

@@ -114,7 +114,7 @@ void pool_give(struct pool *pool, void *object)
 
 	if (!object)
 		return;
-	slab = (struct slab *)((uintptr_t)object & ~(uintptr_t)(SLAB_ALIGN - 1));
+	slab = (struct slab *)((char *)object - (uintptr_t)object % SLAB_ALIGN);
 	if (!slab_has_room(pool, slab))
 		open_add(pool, slab);
 	memcpy(object, &slab->given, sizeof(slab->given));

@@ -59,18 +59,18 @@ struct source *source_set_find(const struct source_set *set, const struct addr *
 static struct source_block *block_resize(struct source_set *set, uint32_t index,
 					 struct timers *timers, uint16_t capacity)
 {
-	struct source_block *block = source_set_block(set, index);
+	struct source_block *block = source_set_block(set, index), *moved;
 
-	block = realloc(block, sizeof(*block) + capacity * sizeof(struct source));
-	if (!block)
+	moved = realloc(block, sizeof(*moved) + capacity * sizeof(struct source));
+	if (!moved)
 		return NULL;
-	block->capacity = capacity;
+	moved->capacity = capacity;
 	if (set->n_blocks == 1)
-		set->one = block;
+		set->one = moved;
 	else
-		set->many[index] = block;
-	timer_moved(timers, &block->timer);
-	return block;
+		set->many[index] = moved;
+	timer_moved(timers, &moved->timer);
+	return moved;
 }
 
 /* Puts a block at `index`. Returns 0 or -ENOMEM. */

@@ -172,8 +172,12 @@ static void pair_remove(struct tracked_pair *pair)
 
 static void host_clear(struct tracked_host *host)
 {
-	while (host->pairs)
-		pair_remove(host->pairs);
+	struct tracked_pair *pair, *next;
+
+	for (pair = host->pairs; pair; pair = next) {
+		next = pair->next;
+		pair_remove(pair);
+	}
 }
 
 /* --- hosts --- */
@@ -408,11 +412,14 @@ uint32_t track_count(const struct membership *m)
 void track_free(struct membership *m)
 {
 	struct track *track = track_of(m);
+	struct tracked_host *host, *next;
 
 	if (!track)
 		return;
-	while (track->hosts)
-		host_remove(track->hosts);
+	for (host = track->hosts; host; host = next) {
+		next = host->next;
+		host_remove(host);
+	}
 	free(track);
 	m->extra->track = NULL;
 }
