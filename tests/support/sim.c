@@ -49,7 +49,7 @@ void sim_fini(struct sim *sim)
 
 static void *copy(const void *from, size_t size)
 {
-	void *to = malloc(size + 1);
+	void *to = calloc(1, size + 1);
 
 	if (size)
 		memcpy(to, from, size);
@@ -228,10 +228,11 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *text, const c
 {
 	va_list args;
 
+	if (text->used >= text->size)
+		return;
 	va_start(args, format);
-	if (text->used < text->size)
-		text->used += (size_t)vsnprintf(text->buf + text->used, text->size - text->used,
-						format, args);
+	text->used += (size_t)vsnprintf(text->buf + text->used, text->size - text->used, format,
+					args);
 	va_end(args);
 }
 
