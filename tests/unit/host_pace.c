@@ -394,23 +394,51 @@ static void groups_that_end_during_an_answer(void **state)
 /* A flood of general queries: no more than the pace, and the groups at the end are told too */
 static void a_flood_of_queries(void **state)
 {
+	static const uint32_t times_ms[] = { 0, 5 };
 	struct host_sim *t = *state;
-	size_t from;
-	struct look look;
 
 	join_many(t, 5000);
 	host_sim_pass(t, 10000);
-	from = t->sim.n_sent;
-	for (unsigned int i = 0; i < 2000; i++) {
-		host_sim_query(t, 3, 0, "", 0);
-		host_sim_pass(t, 1);
+	for (size_t i = 0; i < 2; i++) {
+		size_t from = t->sim.n_sent;
+		struct look look;
+
+		for (unsigned int n = 0; n < 2000; n++) {
+			host_sim_query(t, 3, 0, "", times_ms[i]);
+			host_sim_pass(t, 1);
+		}
+		host_sim_pass(t, 1000);
+		look = look_at(t, from);
+		print_message("2000 queries in 2 s: %zu packets\n", look.packets);
+		assert_true(times_reported(t, from, 5000) != 0);
+		assert_true(look.packets <= 2000 + 2 * 28);
+		assert_int_equal(host_sim_host(t)->general_at, ENGINE_NEVER);
 	}
-	host_sim_pass(t, 1000);
-	look = look_at(t, from);
-	print_message("2000 queries in 2 s: %zu packets\n", look.packets);
-	assert_true(times_reported(t, from, 5000) != 0);
-	assert_true(look.packets <= 2000 + 2 * 28);
-	assert_int_equal(host_sim_host(t)->general_at, ENGINE_NEVER);
+}
+
+/* The very group that would be answered for next ends. */
+static void the_next_group_ends(void **state)
+{
+	struct host_sim *t = *state;
+	struct host *host = host_sim_host(t);
+	size_t from;
+
+	host_sim_query(t, 2, 0, "", 1000);
+	join_many(t, 2000);
+	host_sim_pass(t, 10000);
+	host_sim_query(t, 2, 0, "", 1000);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct addr group = group_number(i);
+
+		assert_non_null(host->walk);
+		assert_true(addr_equal(&host->walk->group, &group));
+		host_set(host, &group, FILTER_INCLUDE, NULL, 0);
+		host_flush(host, t->sim.now, &t->sim.out);
+	}
+	sim_collect(&t->sim);
+	from = t->sim.n_sent;
+	host_sim_pass(t, 2000);
+	assert_int_equal(look_at(t, from).packets, 1997);
 }
 
 int main(void)
@@ -427,6 +455,7 @@ int main(void)
 		T(changes_come_before_answers),
 		T(groups_that_end_during_an_answer),
 		T(a_flood_of_queries),
+		T(the_next_group_ends),
 	};
 
 	return cmocka_run_group_tests_name("host pace", tests, NULL, NULL);

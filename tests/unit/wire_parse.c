@@ -491,9 +491,10 @@ static void fragments_are_refused(void **state)
 		uint8_t flags, offset;
 		enum wire_verdict verdict;
 	} cases[] = {
-		{ 0x20, 0, WIRE_FRAGMENT },    { 0x00, 1, WIRE_FRAGMENT },
-		{ 0x1f, 0xff, WIRE_FRAGMENT }, { 0x60, 0, WIRE_FRAGMENT },
-		{ 0x40, 0, WIRE_OK },	       { 0x00, 0, WIRE_OK },
+		{ 0x20, 0, WIRE_FRAGMENT }, { 0x10, 0, WIRE_FRAGMENT },
+		{ 0x00, 1, WIRE_FRAGMENT }, { 0x1f, 0xff, WIRE_FRAGMENT },
+		{ 0x60, 0, WIRE_FRAGMENT }, { 0x40, 0, WIRE_OK },
+		{ 0x00, 0, WIRE_OK },
 	};
 
 	(void)state;

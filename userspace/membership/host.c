@@ -112,14 +112,9 @@ static bool change_is_pending(const struct host_group *g)
 	return g->change_queued || g->change_at != ENGINE_NEVER;
 }
 
-static bool merge_is_pending(const struct host_group *g)
-{
-	return g->deferred_queued || g->merge_at != ENGINE_NEVER;
-}
-
 void host_release(struct host *host, struct host_group *g)
 {
-	if (!group_is_joined(g) && !change_is_pending(g) && !merge_is_pending(g))
+	if (!group_is_joined(g) && !change_is_pending(g))
 		group_free(host, g);
 }
 
@@ -377,6 +372,7 @@ void host_note_merge(struct host *host, const struct addr *group, uint32_t effor
 		return;
 	g->merged_at = now;
 	g->merge_effort = effort;
+	g->merge_at = ENGINE_NEVER;
 }
 
 bool host_defer(struct host *host, const struct addr *group, uint64_t now)
@@ -385,7 +381,7 @@ bool host_defer(struct host *host, const struct addr *group, uint64_t now)
 
 	if (!g || g->merge_effort <= MERGE_EFFORT || now - g->merged_at >= MERGE_INTERVAL_MS)
 		return false;
-	if (!merge_is_pending(g)) {
+	if (g->merge_at == ENGINE_NEVER && !g->deferred_queued) {
 		g->merge_at = g->merged_at + MERGE_INTERVAL_MS;
 		host_schedule(host, g);
 	}
@@ -401,7 +397,6 @@ bool host_take_deferred(struct host *host, struct addr *group)
 	*group = g->group;
 	TAILQ_REMOVE(&host->deferred, g, deferred_link);
 	g->deferred_queued = false;
-	host_release(host, g);
 	return true;
 }
 
