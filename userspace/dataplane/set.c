@@ -468,6 +468,40 @@ static int create_set_of_all(struct dataplane *dp, uint32_t id)
 	return bpf_map_update_elem(dp->map_fd[MAP_SETS], &id, &fd, BPF_ANY);
 }
 
+static void mark_set(const struct dataplane *dp, uint32_t out, bool *named)
+{
+	if (!(out & MCASTD_OUT_PORT) && out < dp->map_entries[MAP_SETS])
+		named[out] = true;
+}
+
+/*
+ * Takes over the sets that out words name; the others are overwritten in time. To look at every
+ * element is no way: before Linux 6.8 each look-up waits for a grace period of the kernel.
+ */
+static int adopt_sets(struct dataplane *dp)
+{
+	bool *named = calloc(dp->map_entries[MAP_SETS], sizeof(*named));
+	int err = 0;
+
+	if (!named)
+		return -ENOMEM;
+	for (uint32_t id = 0; id < MCASTD_SET_FIRST; id++)
+		named[id] = true;
+	for (uint32_t i = 0; i < dp->map_entries[MAP_ROUTES]; i++)
+		for (unsigned int side = 0; side < MCASTD_SIDES; side++)
+			mark_set(dp, dp->routes[i].out[side], named);
+	for (uint32_t slot = 0; slot < dp->map_entries[MAP_PORTS]; slot++)
+		mark_set(dp, dp->ports[slot].default_out, named);
+	for (uint32_t id = 0; !err && id < dp->map_entries[MAP_SETS]; id++) {
+		uint32_t map_id;
+
+		if (named[id] && bpf_map_lookup_elem(dp->map_fd[MAP_SETS], &id, &map_id) == 0)
+			err = adopt_element(dp, &dp->sets[id], map_id);
+	}
+	free(named);
+	return err;
+}
+
 int set_open(struct dataplane *dp)
 {
 	int err;
@@ -479,12 +513,8 @@ int set_open(struct dataplane *dp)
 		dp->sets[id].fd = -1;
 	dp->next_unused = MCASTD_SET_FIRST;
 	err = dict_init(&dp->set_dict);
-	for (uint32_t id = 0; !err && id < dp->map_entries[MAP_SETS]; id++) {
-		uint32_t map_id;
-
-		if (bpf_map_lookup_elem(dp->map_fd[MAP_SETS], &id, &map_id) == 0)
-			err = adopt_element(dp, &dp->sets[id], map_id);
-	}
+	if (!err)
+		err = adopt_sets(dp);
 	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
 		if (dp->sets[id].fd < 0)
 			err = create_set_of_all(dp, id);
