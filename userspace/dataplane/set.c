@@ -4,12 +4,13 @@
  * go to the same ports.
  *
  * Putting a map into mcastd_sets takes a grace period of the kernel, some 10 ms, whether it is one
- * map or many. So empty maps are put there in advance, in size classes (a broadcast visits every
- * bucket of the map, hence each is as small as its content allows). Making a set is then a few
- * cheap insertions into a spare map. A set that no out word names any more is idle: it keeps its
- * content, and can come back, until a new set needs its map.
+ * map or many at a time. So empty maps are put there in advance, in size classes (a broadcast
+ * visits every bucket of the map, hence each is as small as its content allows). Making a set is
+ * then a few cheap insertions into a spare map. A set that no out word names any more is idle: it
+ * keeps its content, and can come back, until a new set needs its map.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -180,22 +181,50 @@ static struct port_set *pool_take_element(struct dataplane *dp, unsigned int for
 	return most == SET_CLASSES ? NULL : pool_take(dp, most);
 }
 
-static int install_maps(struct dataplane *dp, uint32_t *ids, int *fds, uint32_t n)
-{
-	LIBBPF_OPTS(bpf_map_batch_opts, opts);
-	uint32_t done = n;
+struct installation {
+	int sets_fd, fd;
+	uint32_t id;
+	pthread_t thread;
+	bool has_thread;
 	int err;
+};
 
-	err = bpf_map_update_batch(dp->map_fd[MAP_SETS], ids, fds, &done, &opts);
-	if (!err)
-		return 0;
-	/* Before Linux 5.18 (arrays of maps have no batches there) one by one. */
+static void *install_map(void *arg)
+{
+	struct installation *to = arg;
+
+	to->err = bpf_map_update_elem(to->sets_fd, &to->id, &to->fd, BPF_ANY);
+	return NULL;
+}
+
+/*
+ * Puts maps into mcastd_sets, all at the same time, so that they wait for the same grace periods.
+ * bpf_map_update_batch() would do that too, but only since Linux 6.8.
+ */
+static int install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n)
+{
+	struct installation all[BATCH_MAX];
+	int err = 0;
+
 	for (uint32_t i = 0; i < n; i++) {
-		err = bpf_map_update_elem(dp->map_fd[MAP_SETS], &ids[i], &fds[i], BPF_ANY);
-		if (err)
-			return err;
+		struct installation *one = &all[i];
+
+		*one = (struct installation){
+			.sets_fd = dp->map_fd[MAP_SETS],
+			.fd = fds[i],
+			.id = ids[i],
+		};
+		one->has_thread = n > 1 && !pthread_create(&one->thread, NULL, install_map, one);
+		if (!one->has_thread)
+			install_map(one);
 	}
-	return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (all[i].has_thread)
+			pthread_join(all[i].thread, NULL);
+		if (all[i].err)
+			err = all[i].err;
+	}
+	return err;
 }
 
 /* Adds so many spare sets of each class, or as many as there is room for. */
