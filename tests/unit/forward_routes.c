@@ -372,6 +372,50 @@ static void test_full_map(void **state)
 	assert_int_equal(bed->recorder.n, 0);
 }
 
+static struct forward_ports ports_of(const uint16_t *slots, uint32_t n)
+{
+	return (struct forward_ports){ slots, n };
+}
+
+/* L-RESTART: what an earlier run forwarded stays until it is released, whoever reports first. */
+static void test_held_routes(void **state)
+{
+	static const uint16_t down[] = { D1, D2 }, both[] = { UP, D1, D2 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) }, one = any;
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 2);
+	any.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 3);
+	one.source = v4(SOURCE + 1);
+	one.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	one.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 2);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	assert_int_equal(forward_hold(bed->forward, &one), 0);
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 3 down: 1 2 3");
+	report(bed, D3, RECORD_IS_EX, LIST(1));
+	EXPECT(bed, "(*,239.1.1.1) up: 2 3 4 down: 1 2 3 4",
+	       "(192.0.2.1,239.1.1.1) up: 2 3 down: 1 2 3");
+	report(bed, D1, RECORD_IS_EX, NONE);
+	forward_release(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 4 down: 1 2 4", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* A group that nobody reports is gone when it is released. */
+static void test_held_and_forgotten(void **state)
+{
+	static const uint16_t down[] = { D2 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) };
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 1 3");
+	forward_release(bed->forward);
+	assert_int_equal(bed->recorder.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +429,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_non_querier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_and_forgotten, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,10 @@ int dataplane_xsks_fd(const struct dataplane *dataplane);
 /* Routes: the ops of forward.h. -ENOSPC: a map is full. ctx is the struct dataplane. */
 extern const struct forward_ops dataplane_forward_ops;
 
+/* Tells of the routes that were taken over and not set since. fn returns true to go on. */
+typedef bool (*dataplane_adopted_fn)(const struct forward_route *route, void *arg);
+void dataplane_each_adopted(const struct dataplane *dataplane, dataplane_adopted_fn fn, void *arg);
+
 /*
  * Routes that were taken over and not set since: they go on forwarding until this call, which the
  * daemon makes when every host had its time to report. Returns how many were removed.

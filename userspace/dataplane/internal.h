@@ -174,6 +174,8 @@ int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_
 void out_release(struct dataplane *dp, uint32_t out);
 /* Sets wanted[slot] for every port that the out word leads to. */
 void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted);
+/* The slots that an out word stands for; *single: storage for one. */
+struct forward_ports out_ports(const struct dataplane *dp, uint32_t out, uint16_t *single);
 /* A reference for an out word found in maps that were taken over; false: it cannot be. */
 bool out_adopt(struct dataplane *dp, uint32_t out);
 /* The sets without reference lose their content; the pool is filled. */

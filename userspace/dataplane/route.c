@@ -495,6 +495,24 @@ int route_open(struct dataplane *dp)
 	return collect_free(dp);
 }
 
+void dataplane_each_adopted(const struct dataplane *dp, dataplane_adopted_fn fn, void *arg)
+{
+	for (struct dict_node *node = NULL; (node = dict_next(&dp->route_dict, node));) {
+		const struct route *route = dict_entry(node, struct route, node);
+		struct forward_route view = { .group = addr_from_v4(route->group) };
+		uint16_t single[MCASTD_SIDES];
+
+		if (!route->adopted || !route->wanted)
+			continue;
+		if (!is_group_entry(route))
+			view.source = addr_from_v4(route->source);
+		for (unsigned int side = 0; side < MCASTD_SIDES; side++)
+			view.out[side] = out_ports(dp, route->out[side], &single[side]);
+		if (!fn(&view, arg))
+			return;
+	}
+}
+
 /* Removes all routes, or those that were adopted and not set since. Returns how many. */
 static size_t remove_routes(struct dataplane *dp, bool all)
 {

@@ -550,6 +550,16 @@ int set_open(struct dataplane *dp)
 	return err;
 }
 
+struct forward_ports out_ports(const struct dataplane *dp, uint32_t out, uint16_t *single)
+{
+	if (out == MCASTD_OUT_NONE)
+		return (struct forward_ports){ NULL, 0 };
+	if (!(out & MCASTD_OUT_PORT))
+		return (struct forward_ports){ dp->sets[out].slots, dp->sets[out].n };
+	*single = (uint16_t)(out & MCASTD_OUT_VALUE);
+	return (struct forward_ports){ single, 1 };
+}
+
 bool out_adopt(struct dataplane *dp, uint32_t out)
 {
 	if (out == MCASTD_OUT_NONE || out & MCASTD_OUT_PORT)

@@ -30,10 +30,18 @@ struct route {
 	bool gone;    /* no longer wanted, and could not be removed yet */
 };
 
+/* A route of an earlier run, see forward_hold(). */
+struct held {
+	struct held *next;
+	struct addr source;
+	struct port_map down;
+};
+
 struct group {
 	struct group *next; /* of its hash bucket */
 	struct addr addr;
 	struct route *routes;
+	struct held *held;
 	uint32_t round; /* of forward_update_all() */
 };
 
@@ -51,7 +59,8 @@ struct forward {
 	struct forward_port ports[ENGINE_MAX_PORTS];
 	unsigned int end_port; /* above the highest port */
 	struct group **buckets;
-	size_t n_buckets, n_groups; /* n_buckets is a power of two */
+	size_t n_buckets, n_groups;    /* n_buckets is a power of two */
+	struct port_map held_upstream; /* where held routes send what comes from downstream */
 	uint32_t round;
 	size_t n_open; /* routes that are not applied */
 	bool stale;    /* memory ran out: something was not computed */
@@ -75,6 +84,11 @@ static void port_map_set(struct port_map *map, unsigned int port)
 static void port_map_clear(struct port_map *map, unsigned int port)
 {
 	map->w[port / 64] &= ~(1ull << (port % 64));
+}
+
+static bool port_map_has(const struct port_map *map, unsigned int port)
+{
+	return map->w[port / 64] >> (port % 64) & 1;
 }
 
 static bool port_map_equal(const struct port_map *a, const struct port_map *b)
@@ -184,6 +198,17 @@ static void route_unwant(struct forward *forward, struct route **at)
 	free(route);
 }
 
+/* Where the pointer to a group stands, or would stand. */
+static struct group **group_slot(const struct forward *forward, const struct addr *group)
+{
+	uint64_t h = (group->q[0] ^ group->q[1]) * 0x9e3779b97f4a7c15ull;
+	struct group **at = &forward->buckets[(h >> 32) & (forward->n_buckets - 1)];
+
+	while (*at && !addr_equal(&(*at)->addr, group))
+		at = &(*at)->next;
+	return at;
+}
+
 /* --- what is wanted --- */
 
 static bool boundary_holds(const struct forward_port *info, const struct addr *group)
@@ -244,11 +269,33 @@ static bool collect_membership(const struct engine_membership_view *view, void *
 	return !forward->failed;
 }
 
+/* The same for what the routes of an earlier run say. */
+static void collect_held(struct forward *forward, const struct held *held)
+{
+	uint16_t slots[ENGINE_MAX_PORTS];
+
+	for (; held && !forward->failed; held = held->next) {
+		struct engine_source_view view = { .source = held->source, .forwarding = true };
+		uint32_t n = port_map_list(&held->down, slots);
+
+		if (addr_equal(&held->source, &any_source)) {
+			forward->star = port_map_union(&forward->star, &held->down);
+			continue;
+		}
+		for (uint32_t i = 0; i < n && !forward->failed; i++) {
+			forward->port = slots[i];
+			collect_source(&view, forward);
+		}
+	}
+}
+
 /* What all ports together want of a group, into the scratch fields. */
 static void collect_group(struct forward *forward, const struct addr *group)
 {
+	const struct group *known = *group_slot(forward, group);
+
 	memset(&forward->star, 0, sizeof(forward->star));
-	memset(&forward->upstream, 0, sizeof(forward->upstream));
+	forward->upstream = forward->held_upstream;
 	forward->n_named = 0;
 	forward->failed = false;
 	for (unsigned int port = 1; port < forward->end_port; port++) {
@@ -258,6 +305,8 @@ static void collect_group(struct forward *forward, const struct addr *group)
 			port_map_set(&forward->upstream, port);
 	}
 	engine_each_of_group(forward->engine, group, collect_membership, forward);
+	if (known)
+		collect_held(forward, known->held);
 }
 
 static bool port_map_empty(const struct port_map *map)
@@ -269,7 +318,11 @@ static bool port_map_empty(const struct port_map *map)
 
 static int named_cmp(const void *a, const void *b)
 {
-	return addr_cmp(&((const struct named *)a)->source, &((const struct named *)b)->source);
+	const struct named *one = a, *other = b;
+	int order = addr_cmp(&one->source, &other->source);
+
+	/* What is held outweighs what is blocked: it stands behind. */
+	return order ? order : one->forwarding - other->forwarding;
 }
 
 /*
@@ -291,16 +344,6 @@ static size_t named_ports(const struct forward *forward, size_t i, struct port_m
 }
 
 /* --- groups --- */
-
-static struct group **group_slot(const struct forward *forward, const struct addr *group)
-{
-	uint64_t h = (group->q[0] ^ group->q[1]) * 0x9e3779b97f4a7c15ull;
-	struct group **at = &forward->buckets[(h >> 32) & (forward->n_buckets - 1)];
-
-	while (*at && !addr_equal(&(*at)->addr, group))
-		at = &(*at)->next;
-	return at;
-}
 
 /* Doubles the buckets; when there is no memory for it the chains grow instead. */
 static void groups_grow(struct forward *forward)
@@ -347,7 +390,7 @@ static void group_drop_if_empty(struct forward *forward, const struct addr *addr
 	struct group **at = group_slot(forward, addr);
 	struct group *group = *at;
 
-	if (!group || group->routes)
+	if (!group || group->routes || group->held)
 		return;
 	*at = group->next;
 	free(group);
@@ -488,6 +531,46 @@ size_t forward_retry(struct forward *forward)
 	return forward->n_open + forward->stale;
 }
 
+int forward_hold(struct forward *forward, const struct forward_route *route)
+{
+	struct group *group = group_get(forward, &route->group);
+	struct held *held = group ? calloc(1, sizeof(*held)) : NULL;
+	struct port_map *upstream = &forward->held_upstream;
+
+	if (!held)
+		return -ENOMEM;
+	held->source = route->source;
+	for (uint32_t i = 0; i < route->out[FORWARD_FROM_UPSTREAM].n; i++)
+		port_map_set(&held->down, route->out[FORWARD_FROM_UPSTREAM].slots[i]);
+	for (uint32_t i = 0; i < route->out[FORWARD_FROM_DOWNSTREAM].n; i++) {
+		unsigned int slot = route->out[FORWARD_FROM_DOWNSTREAM].slots[i];
+
+		if (!port_map_has(&held->down, slot))
+			port_map_set(upstream, slot);
+	}
+	held->next = group->held;
+	group->held = held;
+	return 0;
+}
+
+static void free_held(struct group *group)
+{
+	for (struct held *held = group->held, *next; held; held = next) {
+		next = held->next;
+		free(held);
+	}
+	group->held = NULL;
+}
+
+void forward_release(struct forward *forward)
+{
+	for (size_t i = 0; i < forward->n_buckets; i++)
+		for (struct group *group = forward->buckets[i]; group; group = group->next)
+			free_held(group);
+	memset(&forward->held_upstream, 0, sizeof(forward->held_upstream));
+	forward_update_all(forward);
+}
+
 void forward_port_set(struct forward *forward, unsigned int port, const struct forward_port *info)
 {
 	forward->ports[port] = *info;
@@ -540,6 +623,7 @@ void forward_free(struct forward *forward)
 				after = route->next;
 				free(route);
 			}
+			free_held(group);
 			free(group);
 		}
 	}

@@ -53,6 +53,14 @@ struct forward *forward_new(const struct engine *engine, const struct forward_op
 void forward_free(struct forward *forward);
 /* Tells about a port; the caller then calls forward_update_all(). */
 void forward_port_set(struct forward *forward, unsigned int port, const struct forward_port *info);
+/*
+ * A route that an earlier run has left in the data plane: its ports stay wanted, beside those that
+ * memberships ask for, until forward_release(). To be called before anything is updated. Returns 0
+ * or -ENOMEM.
+ */
+int forward_hold(struct forward *forward, const struct forward_route *route);
+/* Hosts have had their time to report: what is held is forgotten, all routes are computed anew. */
+void forward_release(struct forward *forward);
 /* Recomputes the routes of one group and applies what differs. */
 void forward_update_group(struct forward *forward, const struct addr *group);
 /* The same for every group that has a membership or a route. */

@@ -70,11 +70,9 @@ static uint64_t maintain_due(void *arg, uint64_t now)
 static uint64_t relearned_due(void *arg, uint64_t now)
 {
 	struct daemon *daemon = arg;
-	size_t n = dataplane_drop_adopted(daemon->dataplane);
-
 	(void)now;
-	if (n)
-		log_notice("%zu routes of an earlier run removed: nobody wants them any more", n);
+	forward_release(daemon->forward);
+	dataplane_drop_adopted(daemon->dataplane);
 	return LOOP_NEVER;
 }
 
@@ -275,6 +273,12 @@ static void open_features(struct daemon *daemon)
 						     features_due, daemon);
 }
 
+/* What an earlier run forwarded goes on until hosts have had their time to report (L-RESTART). */
+static bool hold_route(const struct forward_route *route, void *arg)
+{
+	return forward_hold(arg, route) == 0;
+}
+
 static int open_engine(struct daemon *daemon)
 {
 	uint64_t seed;
@@ -287,7 +291,10 @@ static int open_engine(struct daemon *daemon)
 	if (!daemon->engine || !daemon->wire)
 		return -ENOMEM;
 	daemon->forward = forward_new(daemon->engine, &dataplane_forward_ops, daemon->dataplane);
-	return daemon->forward ? 0 : -ENOMEM;
+	if (!daemon->forward)
+		return -ENOMEM;
+	dataplane_each_adopted(daemon->dataplane, hold_route, daemon->forward);
+	return 0;
 }
 
 static int open_loop(struct daemon *daemon)
