@@ -162,9 +162,9 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 
 # --- install -----------------------------------------------------------------------------------
 
-# Units live where systemd looks: below /usr for a package, in /etc for a local build.
-UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/system,$(SYSCONFDIR)/systemd/system)
-SYSUSERSDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/sysusers.d,$(SYSCONFDIR)/sysusers.d)
+# Searched by systemd below /usr and /usr/local alike.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 INSTALL = install -D -m
 D = $(DESTDIR)$(PREFIX)
 

@@ -26,6 +26,8 @@ static int run(const char *path, bool json, int argc, const char **argv)
 		return status;
 	if (strcmp(argv[0], "monitor") == 0)
 		return monitor_run(path, json);
+	if (strcmp(argv[0], "top") == 0)
+		return top_run(path);
 	status = client_request(path, argc, argv, &answer);
 	if (status)
 		return status;

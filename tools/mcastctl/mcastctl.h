@@ -8,6 +8,7 @@
  *   table    columns that fit the terminal
  *   show     one table for each answer
  *   monitor  events as they happen
+ *   top      a live view; rates: how fast counters grow
  */
 #ifndef MCASTCTL_H
 #define MCASTCTL_H
@@ -82,8 +83,9 @@ double json_num(const json_t *object, const char *key);
 /* Prints the answer to these words as text. Returns an exit status. */
 int show_answer(int argc, const char *const *argv, const json_t *answer);
 
-/* --- monitor --- */
+/* --- monitor, top: return an exit status --- */
 
 int monitor_run(const char *path, bool json);
+int top_run(const char *path);
 
 #endif

@@ -33,6 +33,7 @@ static const struct word first_words[] = {
 	{ "show", show_words, 0, 0, NULL, NULL },
 	{ "explain", NULL, 2, 3, "SOURCE GROUP [INTERFACE]", "why packets go where they go" },
 	{ "monitor", NULL, 0, 0, "", "events as they happen" },
+	{ "top", NULL, 0, 0, "", "live view of flows and interfaces" },
 	{ "reload", NULL, 0, 0, "", "read the configuration again" },
 	{ "log", NULL, 1, 1, "none|error|warning|notice|info|debug", "change the log level" },
 	{ "flush", flush_words, 0, 0, NULL, NULL },

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""mcastctl as people see it: tables that fit, and the live view in a terminal."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+from bed import G, GS, S1, Bed
+from lab import output_dir
+from lab.daemon import environment
+
+
+class Terminal:
+    """mcastctl top in a terminal of 80 columns."""
+
+    def __init__(self, path):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen([os.path.join(output_dir(), "mcastctl"), "-u", path, "top"],
+                                        stdin=slave, stdout=slave, stderr=slave,
+                                        env=environment(TERM="vt100"), start_new_session=True)
+        os.close(slave)
+        self.text = ""
+
+    def wait_for(self, pattern, timeout=15):
+        """Reads what is drawn until the pattern stands in it, which is forgotten then."""
+        end = time.monotonic() + timeout
+        while not re.search(pattern, self.text):
+            left = end - time.monotonic()
+            assert left > 0, f"{pattern} does not appear in {self.text!r}"
+            if select.select([self.master], [], [], left)[0]:
+                drawn = os.read(self.master, 65536).decode(errors="replace")
+                # Cursor positions become blanks, other sequences nothing.
+                drawn = re.sub(r"\x1b\[[0-9;]*[HCG]", " ", drawn)
+                self.text += re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])|[\x0e\x0f]", "",
+                                    drawn)
+        self.text = ""
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def end(self):
+        """The exit status after 'q'."""
+        self.press("q")
+        status = self.process.wait(timeout=15)
+        os.close(self.master)
+        return status
+
+
+def test_tables_fit(lab):
+    """80 columns, whatever stands in them; each row of JSON has its line."""
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        bed.h1.receiver(G).join()
+        bed.h1.receiver(GS).join_source(S1)
+        daemon.wait_member(bed.d1.name, GS)
+        bed.send(count=3)
+        bed.send("239.7.7.7")
+        daemon.wait(lambda: daemon.ctl("show", "flows")["unwanted"], what="unwanted traffic")
+        for words in ("show interfaces", "sh g", "show fl", "show up", "sho stat", "sh v",
+                      f"expl {S1} {G}"):
+            lines = daemon.ctl.text(*words.split()).splitlines()
+            assert lines
+            if not words.startswith("expl"):
+                assert max(len(line) for line in lines) <= 80, lines
+            assert all(line == line.rstrip() for line in lines)
+        groups = daemon.ctl.text("show", "groups", bed.d1.name)
+        assert re.search(rf"^{bed.d1.name} +{re.escape(G)} +exclude +3 ", groups, re.M)
+        assert re.search(rf"^ +{re.escape(S1)} +forward ", groups, re.M)
+        assert "239.7.7.7" in daemon.ctl.text("show", "flows").split("not forwarded")[1]
+
+
+def test_top(lab):
+    """Rates of a stream; views, orders, and the end."""
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        bed.h1.receiver(G).join()
+        daemon.wait_member(bed.d1.name, G)
+        bed.send()
+        bed.send("239.7.7.7")
+        terminal = Terminal(daemon.socket_path)
+        terminal.wait_for(rf"{re.escape(G)} +\* +{re.escape(S1)} +{bed.up.name}")
+        for _ in range(3):
+            bed.send(count=100)
+            time.sleep(0.5)
+        terminal.wait_for(r"\b[1-9][0-9]+ packets/s")
+        terminal.press("u")
+        terminal.wait_for(r"239\.7\.7\.7")
+        terminal.press("ig")
+        terminal.wait_for(rf"{bed.d2.name} ")
+        terminal.press("r ")
+        terminal.wait_for(r"(?s)reversed.*held")
+        assert terminal.end() == 0
+
+
+def test_top_outlives_the_daemon(lab):
+    """It says that nobody answers, and goes on when the daemon is back."""
+    bed = Bed(lab)
+    daemon = bed.daemon()
+    terminal = Terminal(daemon.socket_path)
+    terminal.wait_for("0 flows")
+    daemon.stop()
+    terminal.wait_for("no answer")
+    assert terminal.end() == 0
+
+
+def test_top_needs_a_terminal(lab):
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        result = daemon.ctl.run("top")
+        assert (result.returncode, result.stdout) == (64, "")
+        assert "terminal" in result.stderr
