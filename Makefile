@@ -49,7 +49,8 @@ CTL_SRC := $(wildcard tools/mcastctl/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/*.c))
 BPFTEST := $(patsubst tests/bpf/%.c,$(OUT)/tests/bpf/%,$(wildcard tests/bpf/*.c))
-BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(wildcard tools/bench/*.c))
+BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c))
+BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BPF_SKEL := out/bpf/mcast.skel.h out/bpf/mcast_egress.skel.h
 
@@ -72,11 +73,18 @@ out/bpf/%.bpf.o: bpf/%.bpf.c
 	$(if $(Q),@echo "  BPF  $<")
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
+# The benchmark has a program of its own.
+out/bpf/%.bpf.o: tools/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  BPF  $<")
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
 out/bpf/%.skel.h: out/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@.tmp && mv $@.tmp $@
 
 # Sources that include a skeleton need it first.
-$(call obj,$(SYS_SRC) $(wildcard tests/bpf/*.c tools/bench/*.c)): | $(BPF_SKEL)
+$(call obj,$(SYS_SRC) $(wildcard tests/bpf/*.c)): | $(BPF_SKEL)
+$(call obj,$(BENCH_SRC)): | $(BPF_SKEL) out/bpf/bench.skel.h
 
 # The status page is part of the program.
 $(OUT)/obj/userspace/control/http_page.o: userspace/control/status.html
