@@ -8,33 +8,72 @@
 #include "stats.h"
 
 /*
- * The (S,G) route of a packet, else what there is for its group, else NULL. An index found in a
- * hash counts only if the route it leads to bears the packet's addresses: the daemon may be giving
- * the index to another route at this moment.
+ * The route an index leads to, if it bears these addresses: the daemon may be giving the index to
+ * another route at this moment.
  */
-static __always_inline struct mcastd_route *route_find(const struct iphdr *ip, __u32 *index)
+static __always_inline struct mcastd_route *route_at(const __u32 *index, __be32 source,
+						     __be32 group)
 {
-	struct mcastd_route *route, *of_source;
-	__u32 *found;
+	struct mcastd_route *route = bpf_map_lookup_elem(&mcastd_routes, index);
 
+	if (!route || *(__u32 *)route->group != group || *(__u32 *)route->source != source)
+		return NULL;
+	return route;
+}
+
+/* By the short cut, which is a few instructions where a hash costs a function call. */
+static __always_inline struct mcastd_route *route_direct(__be32 source, __be32 group, __u32 *index)
+{
+	__u32 at = mcastd_direct_index(bpf_ntohl(source), bpf_ntohl(group));
+	const __u32 *found = bpf_map_lookup_elem(&mcastd_direct, &at);
+
+	if (!found)
+		return NULL;
+	*index = *found;
+	return route_at(index, source, group);
+}
+
+static __always_inline struct mcastd_route *route_of_group(const struct iphdr *ip, __u32 *index)
+{
+	struct mcastd_route *route = route_direct(0, ip->daddr, index);
+	const __u32 *found;
+
+	if (route)
+		return route;
 	found = bpf_map_lookup_elem(&mcastd_groups, &ip->daddr);
 	if (!found)
 		return NULL;
 	*index = *found;
-	route = bpf_map_lookup_elem(&mcastd_routes, index);
-	if (!route || *(__u32 *)route->group != ip->daddr)
-		return NULL;
-	if (!(route->flags & MCASTD_ROUTE_HAS_SOURCES))
+	return route_at(index, 0, ip->daddr);
+}
+
+static __always_inline struct mcastd_route *route_of_source(const struct iphdr *ip, __u32 *index)
+{
+	struct mcastd_route *route = route_direct(ip->saddr, ip->daddr, index);
+	const __u32 *found;
+
+	if (route)
 		return route;
 	/* Source and group stand in the header as they stand in the key. */
 	found = bpf_map_lookup_elem(&mcastd_sources, &ip->saddr);
 	if (!found)
-		return route;
-	of_source = bpf_map_lookup_elem(&mcastd_routes, found);
-	if (!of_source || *(__u32 *)of_source->group != ip->daddr ||
-	    *(__u32 *)of_source->source != ip->saddr)
-		return route;
+		return NULL;
 	*index = *found;
+	return route_at(index, ip->saddr, ip->daddr);
+}
+
+/* The (S,G) route of a packet, else what there is for its group, else NULL. */
+static __always_inline struct mcastd_route *route_find(const struct iphdr *ip, __u32 *index)
+{
+	struct mcastd_route *route = route_of_group(ip, index), *of_source;
+	__u32 source_index = 0;
+
+	if (!route || !(route->flags & MCASTD_ROUTE_HAS_SOURCES))
+		return route;
+	of_source = route_of_source(ip, &source_index);
+	if (!of_source)
+		return route;
+	*index = source_index;
 	return of_source;
 }
 
@@ -109,7 +148,11 @@ static __always_inline enum mcastd_verdict send_to(struct frame *f, const struct
 	if (!set)
 		return MCASTD_REDIRECT_FAILED;
 	ttl_decrement(f->ip);
-	*action = bpf_redirect_map(set, 0, BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS);
+	/* Leaving out the port of arrival costs time; most sets cannot hold it. */
+	if (out & MCASTD_OUT_EXCLUDE)
+		*action = bpf_redirect_map(set, 0, BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS);
+	else
+		*action = bpf_redirect_map(set, 0, BPF_F_BROADCAST);
 	return MCASTD_FORWARDED;
 }
 

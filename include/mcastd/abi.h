@@ -12,6 +12,7 @@
  *   mcastd_xsks[slot, queue] -> AF_XDP     IGMP ends here
  *   mcastd_boundaries{slot, group/n}, mcastd_origins{source/n} -> slot   may it come in here?
  *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
+ *   mcastd_direct[hash]   -> route index   a short cut for most of the routes of these two
  *   mcastd_routes[index].out[side] -> an out word: nobody, one port, or a port set
  *   mcastd_sets[id] -> devmap hash {slot -> device}; two of them hold every port, for out words
  *   that name one port
@@ -79,7 +80,8 @@ enum mcastd_side {
  */
 #define MCASTD_OUT_NONE 0u
 #define MCASTD_OUT_PORT 0x80000000u
-#define MCASTD_OUT_VALUE 0x7fffffffu /* mask: the slot or the set id */
+#define MCASTD_OUT_EXCLUDE 0x40000000u /* the set may hold the port of arrival */
+#define MCASTD_OUT_VALUE 0x3fffffffu   /* mask: the slot or the set id */
 
 enum mcastd_port_flag {
 	MCASTD_PORT_DROP_UNKNOWN = 1 << 0, /* unknown-multicast = drop */
@@ -114,6 +116,15 @@ struct mcastd_source_key {
 	__u8 source[4];
 	__u8 group[4];
 };
+
+/* Entries of mcastd_direct, which may only ever lead to a route that bears the addresses asked. */
+#define MCASTD_DIRECT_BITS 17
+
+/* Where the route of a group, or of a source (0: any) and a group, is looked for first. */
+static inline __u32 mcastd_direct_index(__u32 source, __u32 group)
+{
+	return ((group ^ source * 0x85ebca6bu) * 0x9e3779b1u) >> (32 - MCASTD_DIRECT_BITS);
+}
 
 enum mcastd_route_flag {
 	MCASTD_ROUTE_HAS_SOURCES = 1 << 0, /* entry of a group: look (S,G) up first */

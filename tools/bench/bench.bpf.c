@@ -82,6 +82,14 @@ int bare(struct xdp_md *ctx)
 	return bpf_redirect_map(&all, 0, BPF_F_BROADCAST);
 }
 
+/* With it in the map: the limit where copies have to differ from port to port. */
+SEC("xdp/devmap")
+int empty(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
 /* An empty program, for the cost of having one. */
 SEC("xdp")
 int nothing(struct xdp_md *ctx)

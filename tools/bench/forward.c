@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How many packets a second come out complete on every port, of (a) mcastd's programs with all
- * checks and 10,000 routes, (b) the kernel's multicast routing, (c) a bare devmap broadcast.
+ * checks and 10,000 routes, (b) the kernel's multicast routing, (c) a bare devmap broadcast, (d)
+ * the same with an empty program run for each copy.
  *
  * Three namespaces: a source, the router, the sinks. CPU 0 sends live frames with BPF_PROG_RUN
  * without pause, more than can be forwarded; CPU 1 polls the router's upstream port and does all
@@ -47,10 +48,11 @@ enum variant {
 	MCASTD,
 	MROUTE,
 	BARE,
+	EMPTY,
 	VARIANTS,
 };
 
-static const char *const variant_names[VARIANTS] = { "mcastd", "ip_mroute", "bare" };
+static const char *const variant_names[VARIANTS] = { "mcastd", "ip_mroute", "bare", "empty" };
 
 static struct {
 	char ns[3][32]; /* source, router, sinks */
@@ -62,7 +64,7 @@ static struct {
 	struct dataplane *dataplane;
 	int mcastd_fd; /* the ingress program */
 	int mroute_fd;
-	int bare_fd[PORTS_MAX + 1]; /* by fan-out */
+	int bare_fd[2][PORTS_MAX + 1]; /* without and with an egress program, by fan-out */
 	pthread_t generator;
 	bool generating;
 	unsigned int frame;
@@ -429,10 +431,11 @@ static void open_mroute(void)
 		set_mfc("239.100.0.0", i, 1 + i % mroute_ports(), 1);
 }
 
-/* --- (c) bare broadcast ------------------------------------------------------------------------
+/* --- (c), (d) bare broadcast
+ * ------------------------------------------------------------------------
  */
 
-static int open_bare(unsigned int fan_out)
+static int open_bare(unsigned int fan_out, bool egress)
 {
 	struct bench_bpf *bpf = bench_bpf__open();
 	int fd;
@@ -443,7 +446,10 @@ static int open_bare(unsigned int fan_out)
 	if (bench_bpf__load(bpf))
 		die("cannot load the bare program");
 	for (uint32_t i = 0; i < fan_out; i++) {
-		struct mcastd_dev dev = { .ifindex = bench.ports[i] };
+		struct mcastd_dev dev = {
+			.ifindex = bench.ports[i],
+			.prog_fd = egress ? (uint32_t)bpf_program__fd(bpf->progs.empty) : 0,
+		};
 
 		if (bpf_map_update_elem(bpf_map__fd(bpf->maps.all), &i, &dev, BPF_ANY))
 			die("cannot fill the bare map");
@@ -470,9 +476,10 @@ static void use(enum variant variant, unsigned int fan_out)
 			set_mfc(GROUP, i, 1, fan_out);
 		break;
 	default:
-		if (!bench.bare_fd[fan_out])
-			bench.bare_fd[fan_out] = open_bare(fan_out);
-		fd = bench.bare_fd[fan_out];
+		if (!bench.bare_fd[variant == EMPTY][fan_out])
+			bench.bare_fd[variant == EMPTY][fan_out] =
+				open_bare(fan_out, variant == EMPTY);
+		fd = bench.bare_fd[variant == EMPTY][fan_out];
 	}
 	if (bpf_xdp_attach((int)bench.upstream, fd, XDP_FLAGS_DRV_MODE, NULL))
 		die("cannot change the program");

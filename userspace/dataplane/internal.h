@@ -23,6 +23,7 @@ enum map {
 	MAP_PORTS,
 	MAP_GROUPS,
 	MAP_SOURCES,
+	MAP_DIRECT,
 	MAP_ROUTES,
 	MAP_SETS,
 	MAP_XSKS,
@@ -109,6 +110,7 @@ struct dataplane {
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
+	uint32_t *direct;	     /* mapped */
 
 	struct prefix_map origins, boundaries;
 
@@ -169,8 +171,11 @@ void port_new_generation(struct dataplane *dp);
 /* set.c: out words and the sets behind them */
 int set_open(struct dataplane *dp);
 void set_close(struct dataplane *dp);
-/* Gives the out word for these slots, and a reference to its set. */
-int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_t *out);
+/* Gives the out word of packets from one side to these slots, and a reference to its set. */
+int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forward_ports *ports,
+		uint32_t *out);
+/* Is it the id of a set that contains the slot? */
+bool out_has(const struct dataplane *dp, uint32_t out, uint32_t slot);
 void out_release(struct dataplane *dp, uint32_t out);
 /* Sets wanted[slot] for every port that the out word leads to. */
 void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted);
@@ -188,8 +193,9 @@ void set_maintain(struct dataplane *dp);
 
 /* route.c */
 int route_open(struct dataplane *dp);
-int route_adopt(struct dataplane *dp);
 void route_clear(struct dataplane *dp);
+/* Out words of sets with this slot leave out the port of arrival, whatever side it is on. */
+void route_exclude_arrival(struct dataplane *dp, uint32_t slot);
 void route_close(struct dataplane *dp);
 bool route_wants_work(const struct dataplane *dp);
 

@@ -88,6 +88,8 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 	entry = &dp->ports[slot];
 	if (entry->ifindex && entry->ifindex != port->ifindex)
 		dataplane_port_del(dp, slot);
+	if (!entry->ifindex || entry->side != port->side)
+		route_exclude_arrival(dp, slot);
 	if (entry->ifindex) {
 		port_fill(dp, slot, port);
 		err = prefix_maps_update(dp);
@@ -140,7 +142,7 @@ int dataplane_port_default(struct dataplane *dp, unsigned int slot,
 
 	if (slot < 1 || slot >= dp->map_entries[MAP_PORTS])
 		return -EINVAL;
-	err = out_acquire(dp, ports, &out);
+	err = out_acquire(dp, dp->ports[slot].side, ports, &out);
 	if (err)
 		return err;
 	old = dp->ports[slot].default_out;

@@ -134,6 +134,27 @@ static int entry_clear_stats(struct dataplane *dp, uint32_t index)
 	return err;
 }
 
+static uint32_t *direct_of(const struct dataplane *dp, const struct route *route)
+{
+	struct addr source = addr_from_v4(route->source), group = addr_from_v4(route->group);
+
+	return &dp->direct[mcastd_direct_index(addr_to_v4_host(&source), addr_to_v4_host(&group))];
+}
+
+/* Of routes that share an entry the last one has it. */
+static void direct_put(struct dataplane *dp, const struct route *route)
+{
+	__atomic_store_n(direct_of(dp, route), route->index, __ATOMIC_RELEASE);
+}
+
+static void direct_clear(struct dataplane *dp, const struct route *route)
+{
+	uint32_t *entry = direct_of(dp, route);
+
+	if (*entry == route->index)
+		__atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+}
+
 /* Fills the entry, then makes the hash element that leads to it. */
 static int entry_publish(struct dataplane *dp, const struct route *route)
 {
@@ -157,6 +178,8 @@ static int entry_publish(struct dataplane *dp, const struct route *route)
 		err = bpf_map_update_elem(dp->map_fd[MAP_SOURCES], &key, &route->index,
 					  BPF_NOEXIST);
 	}
+	if (!err)
+		direct_put(dp, route);
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
@@ -173,6 +196,7 @@ static void route_remove(struct dataplane *dp, struct route *route)
 {
 	struct mcastd_source_key key;
 
+	direct_clear(dp, route);
 	if (is_group_entry(route)) {
 		bpf_map_delete_elem(dp->map_fd[MAP_GROUPS], route->group);
 	} else {
@@ -286,7 +310,7 @@ static int route_set(void *ctx, const struct forward_route *wanted)
 
 	_Static_assert((int)MCASTD_SIDES == (int)FORWARD_SIDES, "sides are numbered alike");
 	for (unsigned int side = 0; side < MCASTD_SIDES && !err; side++)
-		err = out_acquire(dp, &wanted->out[side], &out[side]);
+		err = out_acquire(dp, side, &wanted->out[side], &out[side]);
 	route = err ? NULL : route_find(dp, &key);
 	if (route)
 		route_change(dp, route, out, true);
@@ -329,6 +353,29 @@ static int route_del(void *ctx, const struct addr *group, const struct addr *sou
 		route = source_remove(dp, route);
 	group_release(dp, route);
 	return 0;
+}
+
+void route_exclude_arrival(struct dataplane *dp, uint32_t slot)
+{
+	struct dict_node *node = NULL;
+
+	while ((node = dict_next(&dp->route_dict, node))) {
+		struct route *route = dict_entry(node, struct route, node);
+		bool changed = false;
+
+		for (unsigned int side = 0; side < MCASTD_SIDES; side++) {
+			if (route->out[side] & MCASTD_OUT_EXCLUDE ||
+			    !out_has(dp, route->out[side], slot))
+				continue;
+			route->out[side] |= MCASTD_OUT_EXCLUDE;
+			changed = true;
+		}
+		if (changed)
+			entry_store_out(dp, route);
+	}
+	for (uint32_t i = 1; i < dp->map_entries[MAP_PORTS]; i++)
+		if (out_has(dp, dp->ports[i].default_out, slot))
+			dp->ports[i].default_out |= MCASTD_OUT_EXCLUDE;
 }
 
 const struct forward_ops dataplane_forward_ops = {
@@ -393,6 +440,7 @@ static bool adopt_entry(struct dataplane *dp, const struct route_key *key, uint3
 	}
 	if (!whole)
 		entry_store_out(dp, route);
+	direct_put(dp, route);
 	return true;
 }
 

@@ -356,7 +356,27 @@ static void set_ref(struct dataplane *dp, struct port_set *set)
 		list_remove(&dp->idle[set->class], set);
 }
 
-int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_t *out)
+/* Can a packet from this side have arrived on one of these ports? */
+static bool may_hold_arrival(const struct dataplane *dp, enum mcastd_side side,
+			     const struct forward_ports *ports)
+{
+	for (uint32_t i = 0; i < ports->n; i++) {
+		const struct mcastd_port *port = &dp->ports[ports->slots[i]];
+
+		if (!port->ifindex || port->side == side)
+			return true;
+	}
+	return false;
+}
+
+bool out_has(const struct dataplane *dp, uint32_t out, uint32_t slot)
+{
+	return out != MCASTD_OUT_NONE && !(out & MCASTD_OUT_PORT) &&
+	       set_has(&dp->sets[out & MCASTD_OUT_VALUE], slot);
+}
+
+int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forward_ports *ports,
+		uint32_t *out)
 {
 	struct port_set *set;
 	int err;
@@ -380,7 +400,7 @@ int out_acquire(struct dataplane *dp, const struct forward_ports *ports, uint32_
 		}
 		set->refs = 1;
 	}
-	*out = set_id(dp, set);
+	*out = set_id(dp, set) | (may_hold_arrival(dp, side, ports) ? MCASTD_OUT_EXCLUDE : 0);
 	return 0;
 }
 
@@ -390,7 +410,7 @@ void out_release(struct dataplane *dp, uint32_t out)
 
 	if (out == MCASTD_OUT_NONE || out & MCASTD_OUT_PORT)
 		return;
-	set = &dp->sets[out];
+	set = &dp->sets[out & MCASTD_OUT_VALUE];
 	if (--set->refs > 0)
 		return;
 	set->stamp = dp->stamp;
@@ -564,6 +584,7 @@ bool out_adopt(struct dataplane *dp, uint32_t out)
 {
 	if (out == MCASTD_OUT_NONE || out & MCASTD_OUT_PORT)
 		return (out & MCASTD_OUT_VALUE) < MCASTD_MAX_PORTS;
+	out &= MCASTD_OUT_VALUE;
 	if (out >= dp->map_entries[MAP_SETS] || !dp->sets[out].n)
 		return false;
 	set_ref(dp, &dp->sets[out]);
