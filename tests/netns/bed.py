@@ -57,10 +57,12 @@ class Bed:
     def expect(self, wanted):
         """
         Asserts that hosts have received exactly these frames of data since the last time, that
-        the others have received none, and the senders nothing of their own.
+        the others have received none, and the senders nothing of their own, nor any ICMP (D-ICMP).
         """
         self.router.settle()
         for host in self.hosts:
+            if host.wire.arrived(packet.is_icmp):
+                raise AssertionError(f"ICMP to {host.label}: {host.wire.summary()}")
             expected = wanted.get(host, [])
             got = host.data()
             if got != expected:

@@ -151,6 +151,10 @@ def is_igmp(frame):
     return is_ipv4(frame) and frame[23] == IPPROTO_IGMP
 
 
+def is_icmp(frame):
+    return is_ipv4(frame) and frame[23] == socket.IPPROTO_ICMP
+
+
 def ip_source(frame):
     return socket.inet_ntoa(frame[26:30])
 
