@@ -55,12 +55,15 @@ def test_every_header_checksum(bed):
     """D-TTL: the updated checksum is right for headers all over the range (RFC 1624)."""
     bed.h1.receiver(G).join()
     bed.mcastd.wait_member("d1", G)
-    # Idents that bring the checksum before and after close to 0x0000, 0x00ff and 0xffff as well.
-    base = struct.unpack("!H", packet.data_frame(bed.source.mac, S1, G, b"", ident=0)[24:26])[0]
-    idents = {(base + n) & 0xFFFF for n in range(-260, 260, 3)} | set(range(0, 65536, 997))
-    frames = []
-    for ident in sorted(idents):
-        frames += bed.send(ident=ident, ttl=2 + ident % 250)
+    frames, hit = [], set()
+    for wanted in (high << 8 | low for high in range(256) for low in (0x00, 0x01, 0xFE, 0xFF)):
+        ttl = 2 + wanted % 253
+        plain = packet.data_frame(bed.source.mac, S1, G, b"", ident=0, ttl=ttl)
+        # The ident that makes it so, in one's complement arithmetic.
+        ident = (struct.unpack("!H", plain[24:26])[0] - wanted) % 0xFFFF
+        frames.append(bed.source.send_data(G, b"", source=S1, ident=ident, ttl=ttl))
+        hit.add(struct.unpack("!H", frames[-1][24:26])[0])
+    assert {0x0000, 0x00FF, 0x0100, 0xFEFF, 0xFF00, 0xFFFE} <= hit and len(hit) > 1000
     bed.expect({bed.h1: through(frames, bed.d1)})
 
 
