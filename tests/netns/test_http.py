@@ -235,7 +235,7 @@ def test_metrics_please_promtool(web):
     assert (result.returncode, result.stdout + result.stderr) == (0, b"")
 
 
-def test_dashboard_uses_metrics_that_exist(web):
+def test_dashboard_and_documentation_agree_with_metrics(web):
     with open(os.path.join(ROOT, "deploy", "grafana", "mcastd.json"), encoding="utf-8") as file:
         text = file.read()
     expressions = [target["expr"] for panel in json.loads(text)["panels"]
@@ -245,6 +245,9 @@ def test_dashboard_uses_metrics_that_exist(web):
     there = set(re.findall(r"^# TYPE (\S+)", body, re.MULTILINE))
     assert len(used) > 10
     assert used <= there
+    with open(os.path.join(ROOT, "docs", "METRICS.md"), encoding="utf-8") as file:
+        documented = set(re.findall(r"^\| `(mcastd_\w+)` \|", file.read(), re.MULTILINE))
+    assert documented == there
 
 
 def test_series_are_limited(lab):

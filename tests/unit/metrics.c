@@ -38,13 +38,11 @@ static const char *const typical =
 	" \"http\": {\"responses\": {\"200\": 17, \"404\": 18}, \"cut\": 19,"
 	"            \"duration\": 0.004}}";
 
-#define INFO(labels) "mcastd_interface_info{" labels "} 1"
-
 static const char *const typical_samples[] = {
 	"mcastd_build_info{version=\"1.2.3\"} 1",
 	"mcastd_uptime_seconds 12.5",
-	INFO("interface=\"eth0\",role=\"upstream\",state=\"up\",xdp_mode=\"native\""),
-	INFO("interface=\"eth1\",role=\"downstream\",state=\"down\",xdp_mode=\"generic\",address=\"192.0.2.1\",querier=\"192.0.2.1\""),
+	"mcastd_interface_info{interface=\"eth0\",role=\"upstream\",state=\"up\",xdp_mode=\"native\"} 1",
+	"mcastd_interface_info{interface=\"eth1\",role=\"downstream\",state=\"down\",xdp_mode=\"generic\",address=\"192.0.2.1\",querier=\"192.0.2.1\"} 1",
 	"mcastd_interface_up{interface=\"eth0\"} 1",
 	"mcastd_interface_up{interface=\"eth1\"} 0",
 	"mcastd_interface_is_querier{interface=\"eth0\"} 0",

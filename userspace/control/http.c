@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
+#define END_MS 1000	    /* how long the process may take to end */
 #define LIVED_WELL_MS 60000 /* after that, a failure is the first one again */
 
 struct http {
@@ -29,6 +31,7 @@ struct http {
 	int listen_fd; /* -1: not yet, or off */
 	pid_t pid;     /* 0: not running */
 	int pid_fd;
+	int channel_fd; /* our end of its connection to the server, to shut it down */
 	struct loop_fd *entry;
 	uint64_t started;
 	uint64_t retry_ms; /* how long to wait after the next failure */
@@ -41,19 +44,33 @@ struct http {
 
 static void forget_process(struct http *http)
 {
-	loop_remove_fd(http->entry);
-	close(http->pid_fd);
+	if (http->entry)
+		loop_remove_fd(http->entry);
+	if (http->pid_fd >= 0)
+		close(http->pid_fd);
+	if (http->channel_fd >= 0)
+		close(http->channel_fd);
 	http->entry = NULL;
-	http->pid_fd = -1;
+	http->pid_fd = http->channel_fd = -1;
 	http->pid = 0;
 }
 
 static void end_process(struct http *http)
 {
+	struct pollfd end = { .fd = http->pid_fd, .events = POLLIN };
+
 	if (!http->pid)
 		return;
-	kill(http->pid, SIGKILL); /* it has nothing to tidy up */
-	waitpid(http->pid, NULL, 0);
+	/*
+	 * It has nothing to tidy up. Without CAP_KILL, as it is another user's, it still ends with
+	 * its connection, unless something has gone wrong with it; and with us.
+	 */
+	kill(http->pid, SIGKILL);
+	shutdown(http->channel_fd, SHUT_RDWR);
+	if (http->pid_fd >= 0)
+		poll(&end, 1, END_MS);
+	if (waitpid(http->pid, NULL, WNOHANG) != http->pid)
+		log_warning("HTTP: the process %d that served it does not end", http->pid);
 	forget_process(http);
 }
 
@@ -157,14 +174,16 @@ static int start_process(struct http *http)
 		return error;
 	}
 	http->started = loop_now(http->loop);
-	error = server_adopt(http->server, pair[0]);
+	http->channel_fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 0);
+	error = http->channel_fd < 0 ? -errno : 0;
+	if (error)
+		close(pair[0]);
+	else
+		error = server_adopt(http->server, pair[0]);
 	if (!error)
 		error = watch_process(http);
-	if (error) {
-		kill(http->pid, SIGKILL);
-		waitpid(http->pid, NULL, 0);
-		http->pid = 0;
-	}
+	if (error)
+		end_process(http);
 	return error;
 }
 
@@ -240,7 +259,9 @@ struct http *http_new(struct loop *loop, struct server *server)
 
 	if (!http)
 		return NULL;
-	*http = (struct http){ .loop = loop, .server = server, .listen_fd = -1, .pid_fd = -1 };
+	*http = (struct http){
+		.loop = loop, .server = server, .listen_fd = -1, .pid_fd = -1, .channel_fd = -1
+	};
 	http->deadline = loop_add_deadline(loop, LOOP_NEVER, start_due, http);
 	if (http->deadline < 0) {
 		free(http);
