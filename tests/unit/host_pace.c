@@ -267,6 +267,29 @@ static void other_mtus(void **state)
 	}
 }
 
+/* R-4.2.17-INC: where a record has room but none of its sources, it is not begun */
+static void no_record_is_empty(void **state)
+{
+	struct host_sim *t = *state;
+	struct port_config config = host_sim_config();
+
+	config.mtu = 92; /* 60 octets of records */
+	engine_port_configure(t->sim.engine, UPSTREAM, &config, t->sim.now, &t->sim.out);
+	host_sim_set(t, FILTER_INCLUDE, "1-3");
+	host_sim_pass(t, 10000);
+	host_sim_said(t);
+	host_sim_set(t, FILTER_INCLUDE, "10-20");
+	assert_string_equal(host_sim_said(t),
+			    "ALLOW(10,11,12,13,14,15,16,17,18,19,20); BLOCK(1,2,3)");
+	host_sim_pass(t, 10000);
+	host_sim_set_group(t, 2, FILTER_INCLUDE, "1");
+	host_sim_pass(t, 10000);
+	host_sim_said(t);
+	engine_port_remove(t->sim.engine, UPSTREAM, t->sim.now, &t->sim.out);
+	assert_string_equal(host_sim_said(t),
+			    "BLOCK(10,11,12,13,14,15,16,17,18,19,20); BLOCK 2(1)");
+}
+
 /* P-5.1-IMM, P-5.1-RTX: 10,000 groups are announced within 100 ms and repeated, in full reports,
  * and a queue of 10 packets that takes one a millisecond is never full */
 static void announcing_many_groups_is_paced(void **state)
@@ -449,6 +472,7 @@ int main(void)
 		T(long_lists_are_split),
 		T(long_exclude_lists_are_cut),
 		T(other_mtus),
+		T(no_record_is_empty),
 		T(announcing_many_groups_is_paced),
 		T(answering_for_many_groups_is_paced),
 		T(version_2_with_many_groups),

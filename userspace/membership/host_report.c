@@ -152,12 +152,13 @@ static bool report_has_room(const struct host *host, size_t len)
 	return host->report.len + len <= report_max(host);
 }
 
+/* Begins a record. One that will have sources is not begun where not even one has room. */
 static void put_record(struct host *host, enum record_type type, const struct addr *group,
-		       struct actions *out)
+		       bool has_sources, struct actions *out)
 {
 	struct report *report = &host->report;
 
-	if (!report_has_room(host, RECORD_LEN))
+	if (!report_has_room(host, RECORD_LEN + (has_sources ? SOURCE_LEN : 0)))
 		host_report_flush(host, out);
 	if (!report->len)
 		draw_repeat(host);
@@ -166,7 +167,6 @@ static void put_record(struct host *host, enum record_type type, const struct ad
 	report->len += RECORD_LEN;
 }
 
-/* Adds a source to the last record, which goes on in a further report when this one is full. */
 static void put_source(struct host *host, const struct addr *source, struct actions *out)
 {
 	struct report *report = &host->report;
@@ -176,7 +176,7 @@ static void put_source(struct host *host, const struct addr *source, struct acti
 		const struct message_record last = *record;
 
 		host_report_flush(host, out);
-		put_record(host, (enum record_type)last.type, &last.group, out);
+		put_record(host, (enum record_type)last.type, &last.group, true, out);
 		record = report->records;
 	}
 	report->sources[report->n_sources++] = *source;
@@ -192,7 +192,7 @@ static void put_state(struct host *host, const struct host_group *g, enum record
 
 	if (g->mode == FILTER_EXCLUDE && n > host_sources_max(host))
 		n = host_sources_max(host);
-	put_record(host, type, &g->group, out);
+	put_record(host, type, &g->group, n, out);
 	for (uint32_t i = 0; i < n; i++)
 		put_source(host, &g->sources[i], out);
 }
@@ -216,7 +216,7 @@ static void put_source_changes(struct host *host, const struct host_group *g, bo
 		if (change_allows(g, source) != allow)
 			continue;
 		if (!begun)
-			put_record(host, allow ? RECORD_ALLOW : RECORD_BLOCK, &g->group, out);
+			put_record(host, allow ? RECORD_ALLOW : RECORD_BLOCK, &g->group, true, out);
 		begun = true;
 		put_source(host, source, out);
 	}
@@ -301,9 +301,9 @@ void host_send_leave(struct host *host, const struct host_group *g, struct actio
 	if (host_version(host) == 2) {
 		send_v2(host, MESSAGE_V2_LEAVE, &g->group, out);
 	} else if (host_version(host) == 3 && g->mode == FILTER_EXCLUDE) {
-		put_record(host, RECORD_TO_IN, &g->group, out);
+		put_record(host, RECORD_TO_IN, &g->group, false, out);
 	} else if (host_version(host) == 3 && g->n_sources) {
-		put_record(host, RECORD_BLOCK, &g->group, out);
+		put_record(host, RECORD_BLOCK, &g->group, true, out);
 		for (uint32_t i = 0; i < g->n_sources; i++)
 			put_source(host, &g->sources[i], out);
 	} else if (host_version(host) == 3) {
@@ -337,7 +337,7 @@ static void put_queried(struct host *host, const struct host_group *g, struct ac
 		if (!change_allows(g, &g->queried[i]))
 			continue;
 		if (!begun)
-			put_record(host, RECORD_IS_IN, &g->group, out);
+			put_record(host, RECORD_IS_IN, &g->group, true, out);
 		begun = true;
 		put_source(host, &g->queried[i], out);
 	}
