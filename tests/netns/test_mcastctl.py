@@ -110,6 +110,16 @@ def test_top_outlives_the_daemon(lab):
     assert terminal.end() == 0
 
 
+def test_top_ends_with_its_terminal(lab):
+    """A window that was closed leaves no process behind that spins."""
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        terminal = Terminal(daemon.socket_path)
+        terminal.wait_for("0 flows")
+        os.close(terminal.master)
+        terminal.process.wait(timeout=15)
+
+
 def test_top_needs_a_terminal(lab):
     bed = Bed(lab)
     with bed.daemon() as daemon:

@@ -3,6 +3,7 @@
 #include "mcastctl.h"
 
 #include <ncurses.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -416,12 +417,20 @@ static bool handle_key(struct top *top, int key)
 	return key != 'q';
 }
 
+/* The terminal is gone: its window was closed, or a connection broke. */
+static bool hung_up(void)
+{
+	struct pollfd terminal = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&terminal, 1, 0) > 0 && (terminal.revents & (POLLHUP | POLLERR));
+}
+
 static void run(struct top *top)
 {
 	double next = now_s() + PERIOD_MS / 1e3;
 	bool go_on = true;
 
-	while (go_on) {
+	while (go_on && !hung_up()) {
 		double left;
 		int key;
 
