@@ -179,22 +179,35 @@ void host_cancel_all(struct host *host)
 
 /* Goes through two sorted lists for the sources that only one of them has. */
 struct difference {
-	const struct addr *a, *a_end, *b, *b_end;
+	const struct addr *a, *b;
+	uint32_t n_a, n_b; /* left */
 };
+
+static const struct addr *take_a(struct difference *d)
+{
+	d->n_a--;
+	return d->a++;
+}
+
+static const struct addr *take_b(struct difference *d)
+{
+	d->n_b--;
+	return d->b++;
+}
 
 static const struct addr *difference_next(struct difference *d)
 {
-	while (d->a < d->a_end && d->b < d->b_end) {
+	while (d->n_a && d->n_b) {
 		int order = addr_cmp(d->a, d->b);
 
 		if (order)
-			return order < 0 ? d->a++ : d->b++;
-		d->a++;
-		d->b++;
+			return order < 0 ? take_a(d) : take_b(d);
+		take_a(d);
+		take_b(d);
 	}
-	if (d->a < d->a_end)
-		return d->a++;
-	return d->b < d->b_end ? d->b++ : NULL;
+	if (d->n_a)
+		return take_a(d);
+	return d->n_b ? take_b(d) : NULL;
 }
 
 static uint32_t difference_count(struct difference d)
@@ -210,23 +223,22 @@ static uint32_t difference_count(struct difference d)
 static struct source_change *changes_merge(const struct host_group *g, struct difference d,
 					   uint32_t n, uint8_t left, uint32_t *n_merged)
 {
-	const struct source_change *old = g->changes, *end = old + g->n_changes;
 	struct source_change *merged = malloc((g->n_changes + (size_t)n) * sizeof(*merged));
-	struct source_change *to = merged;
 	const struct addr *source;
+	uint32_t old = 0, to = 0;
 
 	if (!merged)
 		return NULL;
 	while ((source = difference_next(&d))) {
-		while (old < end && addr_cmp(&old->source, source) < 0)
-			*to++ = *old++;
-		if (old < end && addr_equal(&old->source, source))
+		while (old < g->n_changes && addr_cmp(&g->changes[old].source, source) < 0)
+			merged[to++] = g->changes[old++];
+		if (old < g->n_changes && addr_equal(&g->changes[old].source, source))
 			old++;
-		*to++ = (struct source_change){ *source, left };
+		merged[to++] = (struct source_change){ *source, left };
 	}
-	while (old < end)
-		*to++ = *old++;
-	*n_merged = (uint32_t)(to - merged);
+	while (old < g->n_changes)
+		merged[to++] = g->changes[old++];
+	*n_merged = to;
 	return merged;
 }
 
@@ -241,8 +253,7 @@ static void take_changes(struct host_group *g, struct source_change *changes, ui
 static int note_change(struct host *host, struct host_group *g, enum filter_mode mode,
 		       const struct addr *sources, uint32_t n_sources)
 {
-	struct difference d = { g->sources, g->sources + g->n_sources, sources,
-				sources + n_sources };
+	struct difference d = { g->sources, sources, g->n_sources, n_sources };
 	bool joins = mode == FILTER_EXCLUDE || n_sources;
 	struct source_change *merged;
 	uint32_t n;
@@ -434,7 +445,7 @@ void host_free(struct host *host)
 /* Makes the whole state of a group news. */
 static void announce(struct host *host, struct host_group *g)
 {
-	struct difference d = { .b = g->sources, .b_end = g->sources + g->n_sources };
+	struct difference d = { .b = g->sources, .n_b = g->n_sources };
 	struct source_change *changes;
 	uint32_t n;
 
