@@ -201,8 +201,8 @@ static void route_unwant(struct forward *forward, struct route **at)
 /* Where the pointer to a group stands, or would stand. */
 static struct group **group_slot(const struct forward *forward, const struct addr *group)
 {
-	uint64_t h = (group->q[0] ^ group->q[1]) * 0x9e3779b97f4a7c15ull;
-	struct group **at = &forward->buckets[(h >> 32) & (forward->n_buckets - 1)];
+	uint32_t hash = engine_hash(forward->engine, group);
+	struct group **at = &forward->buckets[hash & (forward->n_buckets - 1)];
 
 	while (*at && !addr_equal(&(*at)->addr, group))
 		at = &(*at)->next;

@@ -223,6 +223,9 @@ void engine_each_upstream(const struct engine *engine, unsigned int port, engine
 bool engine_wants(const struct engine *engine, unsigned int port, const struct addr *group,
 		  const struct addr *source);
 
+/* A hash of the address that nobody outside can foresee, for tables of what the engine tells. */
+uint32_t engine_hash(const struct engine *engine, const struct addr *addr);
+
 struct engine_counters {
 	uint64_t received[RECEIVE_VERDICTS];
 	uint64_t queries_received, reports_received, leaves_received;

@@ -24,7 +24,6 @@ struct change {
 struct group *group_find(const struct engine *engine, const struct addr *addr);
 /* The memberships of a group, group->node.n of them. */
 struct membership **group_members(struct group *group);
-uint32_t engine_hash(const struct engine *engine, const struct addr *addr);
 
 struct membership *membership_find(const struct engine *engine, const struct port *port,
 				   const struct addr *group);
