@@ -120,6 +120,16 @@ def test_top_ends_with_its_terminal(lab):
         terminal.process.wait(timeout=15)
 
 
+def test_top_ends_with_its_terminal(lab):
+    """A terminal that is closed must not leave a process behind that runs in circles."""
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        terminal = Terminal(daemon.socket_path)
+        terminal.wait_for("0 flows")
+        os.close(terminal.master)
+        terminal.process.wait(timeout=15)
+
+
 def test_top_needs_a_terminal(lab):
     bed = Bed(lab)
     with bed.daemon() as daemon:
