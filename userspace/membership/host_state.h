@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the host's files share. host.c keeps the memberships, host_query.c decides when to answer,
- * host_report.c sends.
+ * What the host's files share. host.c keeps the memberships, host_change.c notes what is news,
+ * host_query.c decides when to answer, host_report.c sends.
  *
  * A group waits in `changes` to have a change of its state reported and in `responses` to be
  * answered for; it gets there at once, or when its timer fires. Reports are made from its state
@@ -130,6 +130,13 @@ uint8_t host_version(const struct host *host);
 const struct port_config *host_config(const struct host *host);
 /* The most sources that fit a report with a single record. */
 uint32_t host_sources_max(const struct host *host);
+
+/* host_change.c */
+/* Notes what has to be reported of a change to this state, before it. Returns 0 or -ENOMEM. */
+int host_note_change(struct host *host, struct host_group *g, enum filter_mode mode,
+		     const struct addr *sources, uint32_t n_sources);
+/* Makes the whole state of a group news. */
+void host_announce(struct host *host, struct host_group *g);
 
 /* host_query.c */
 /* Follows the Older Version Querier Present timers. */
