@@ -519,8 +519,10 @@ static int create_set_of_all(struct dataplane *dp, uint32_t id)
 
 static void mark_set(const struct dataplane *dp, uint32_t out, bool *named)
 {
-	if (!(out & MCASTD_OUT_PORT) && out < dp->map_entries[MAP_SETS])
-		named[out] = true;
+	uint32_t id = out & MCASTD_OUT_VALUE;
+
+	if (!(out & MCASTD_OUT_PORT) && id < dp->map_entries[MAP_SETS])
+		named[id] = true;
 }
 
 /*
