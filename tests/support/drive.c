@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drive.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -407,7 +408,7 @@ static void link_set(struct drive *d, unsigned int port, bool up)
 
 static void configure(struct drive *d, unsigned int port)
 {
-	if (engine_port_configure(d->engine, port, &d->config, d->now, &d->out))
+	if (engine_port_configure(d->engine, port, &d->config, d->now, &d->out) == -EINVAL)
 		complain(d, "settings refused: %s", port_config_check(&d->config));
 	collect(d);
 }
