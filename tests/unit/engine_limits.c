@@ -56,6 +56,10 @@ static void test_tracking(void **state)
 	run_tracking("h1 IS_EX 1 | h2 IS_EX 1,2 | h2 TO_IN 2 | = EXC:2 /1 2:270 | q G | h1 TO_IN | "
 		     "= INC 2:2 | q 2 | h2 IS_IN 2 | = INC 2:270");
 	run_tracking("h1 IS_EX | h2 IS_IN 1 | h1 TO_IN | = INC 1:2 | q 1");
+	/* In EXCLUDE mode BLOCK lengthens the list and ALLOW shortens it. */
+	run_tracking("h1 IS_EX | h2 IS_EX | h1 BLOCK 1 | q 1 | = EXC:270 1:2 | h2 BLOCK 1 | "
+		     "= EXC:270 /1 | q none");
+	run_tracking("h1 IS_EX 1 | h2 IS_EX | +10 | h1 ALLOW 1 | h2 BLOCK 1 | q 1 | = EXC:260 1:2");
 	/* Answers to Q(G,A) name some sources only. */
 	run_tracking("h1 IS_IN 1,2 | h2 IS_IN 1 | h2 BLOCK 1 | q 1 | h1 IS_IN 1 | h1 BLOCK 2 | "
 		     "= INC 1:270 | q none");

@@ -421,6 +421,21 @@ static void test_member_part(void **state)
 	sim_fini(&sim);
 }
 
+/* R-6-MCAST22: further queries do not put off an answer that is pending. */
+static void test_member_part_pending(void **state)
+{
+	struct sim sim = start_shown(NULL);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		sim_forget(&sim);
+		for (int n = 0; n < 20; n++)
+			check_script(&sim, "low gen | +0.5");
+		assert_true(sim.n_sent >= 1);
+	}
+	sim_fini(&sim);
+}
+
 /* R-LINK: down forgets, up starts anew; another address moves the queries. */
 static void test_link(void **state)
 {
@@ -541,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_querier_keeps),
 		cmocka_unit_test(test_adopt_bound),
 		cmocka_unit_test(test_member_part),
+		cmocka_unit_test(test_member_part_pending),
 		cmocka_unit_test(test_link),
 		cmocka_unit_test(test_two_ports_one_link),
 		cmocka_unit_test(test_configured_versions),

@@ -78,7 +78,26 @@ static void collect(struct bench *b)
 	actions_clear(&b->out);
 }
 
-static void bench_start(struct bench *b)
+static void add_port(struct bench *b, unsigned int port, const struct port_config *config)
+{
+	struct addr address = addr_from_v4_host(0x0a000064 + (port << 8));
+	struct prefix subnet = { addr_from_v4_host(0x0a000000 + (port << 8)), 120 };
+	struct port_link link = { .up = true,
+				  .address = address,
+				  .subnets = &subnet,
+				  .n_subnets = 1,
+				  .own = &address,
+				  .n_own = 1 };
+
+	if (!b->engine || engine_port_configure(b->engine, port, config, b->now, &b->out) ||
+	    engine_port_link(b->engine, port, &link, b->now, &b->out)) {
+		fprintf(stderr, "engine: out of memory\n");
+		exit(1);
+	}
+	collect(b);
+}
+
+static void bench_start(struct bench *b, bool upstream)
 {
 	struct port_config config;
 
@@ -86,24 +105,11 @@ static void bench_start(struct bench *b)
 	b->engine = engine_new(1);
 	actions_init(&b->out);
 	port_config_init(&config);
-	for (unsigned int port = 1; port <= PORTS; port++) {
-		struct addr address = addr_from_v4_host(0x0a000064 + (port << 8));
-		struct prefix subnet = { addr_from_v4_host(0x0a000000 + (port << 8)), 120 };
-		struct port_link link = { .up = true,
-					  .address = address,
-					  .subnets = &subnet,
-					  .n_subnets = 1,
-					  .own = &address,
-					  .n_own = 1 };
-
-		if (!b->engine ||
-		    engine_port_configure(b->engine, port, &config, b->now, &b->out) ||
-		    engine_port_link(b->engine, port, &link, b->now, &b->out)) {
-			fprintf(stderr, "engine: out of memory\n");
-			exit(1);
-		}
-		collect(b);
-	}
+	for (unsigned int port = 1; port <= PORTS; port++)
+		add_port(b, port, &config);
+	config.role = PORT_UPSTREAM;
+	if (upstream)
+		add_port(b, PORTS + 1, &config);
 }
 
 static void bench_end(struct bench *b)
@@ -227,7 +233,7 @@ static void run_plain(uint32_t n)
 	struct bench b;
 	double bytes;
 
-	bench_start(&b);
+	bench_start(&b, false);
 	wave(&b, &join, 0, n, RECORD_IS_EX, 0);
 	bytes = bytes_each(&b, n);
 	show(n, &join, bytes);
@@ -261,7 +267,7 @@ static void run_sources(uint32_t n)
 	struct bench b;
 	double bytes;
 
-	bench_start(&b);
+	bench_start(&b, false);
 	wave(&b, &join, 0, n, RECORD_IS_IN, SOURCES);
 	bytes = bytes_each(&b, n);
 	show(n, &join, bytes);
@@ -284,7 +290,7 @@ static void run_one_group(uint32_t n)
 		     expire = { .name = "one group: expire" };
 	struct bench b;
 
-	bench_start(&b);
+	bench_start(&b, false);
 	for (uint32_t i = 0; i < n; i++) {
 		/* An odd multiplier visits every source once, in no order. */
 		struct addr source = addr_from_v4_host(0x0b000000 + (i * 2654435761u & 0xfffff));
@@ -296,6 +302,26 @@ static void run_one_group(uint32_t n)
 	show(n, &join, bytes_each(&b, n));
 	pass(&b, &expire, b.now + 271000);
 	show(n, &expire, 0);
+	bench_end(&b);
+}
+
+/* The same with an upstream port, where every join and leave is reported. */
+static void run_upstream(uint32_t n)
+{
+	struct phase join = { .name = "upstream: join" }, refresh = { .name = "upstream: refresh" },
+		     idle = { .name = "upstream: tick" };
+	struct bench b;
+	double bytes;
+
+	bench_start(&b, true);
+	wave(&b, &join, 0, n, RECORD_IS_EX, 0);
+	bytes = bytes_each(&b, n);
+	show(n, &join, bytes);
+	pass(&b, &idle, b.now + 125000);
+	wave(&b, &refresh, 0, n, RECORD_IS_EX, 0);
+	show(n, &refresh, 0);
+	pass(&b, &idle, b.now + 271000);
+	show(n, &idle, 0);
 	bench_end(&b);
 }
 
@@ -322,6 +348,8 @@ int main(int argc, char **argv)
 		run_sources(n);
 	for (uint32_t n = 1000; n <= most / 10; n *= 10)
 		run_one_group(n);
+	for (uint32_t n = 1000; n <= most / 10; n *= 10)
+		run_upstream(n);
 	if (json)
 		printf("\n]}\n");
 	return 0;

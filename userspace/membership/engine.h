@@ -9,7 +9,11 @@
  * small number its caller chooses (1..ENGINE_MAX_PORTS - 1; mcastd uses the data-plane slot).
  *
  * A call does a bounded amount of work: where much is due at once, engine_tick() stops after a
- * bounded number of expiries and engine_next_deadline() answers `now`, to be called again.
+ * bounded number of expiries and engine_next_deadline() answers `now` or before, to be called
+ * again. What ends all memberships of a port (link down, removal, engine_flush()) takes as long as
+ * there are memberships.
+ *
+ * A message meets the state as engine_tick() has left it: let what is due expire first.
  */
 #ifndef MEMBERSHIP_ENGINE_H
 #define MEMBERSHIP_ENGINE_H
@@ -129,7 +133,8 @@ void engine_free(struct engine *engine);
 /*
  * Adds a port or changes its settings; memberships that the new settings still allow are kept. A
  * change of role starts the port anew. A new port is down until engine_port_link() says otherwise.
- * Returns 0, -EINVAL (port number or settings) or -ENOMEM; on failure nothing has changed.
+ * Returns 0, -EINVAL (port number or settings; nothing has changed) or -ENOMEM (nothing has
+ * changed, or static groups are missing: configuring again adds them).
  */
 int engine_port_configure(struct engine *engine, unsigned int port,
 			  const struct port_config *config, uint64_t now, struct actions *out);
