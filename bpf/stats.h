@@ -14,12 +14,24 @@ struct arrival {
 	struct mcastd_port_stats *stats;
 };
 
+/* Asking for the time costs more than a look-up; jiffies are a mere load. */
+static __always_inline __u64 now_ns(struct mcastd_port_stats *stats)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (stats->tick != tick) {
+		stats->tick = tick;
+		stats->now_ns = bpf_ktime_get_coarse_ns();
+	}
+	return stats->now_ns;
+}
+
 static __always_inline void route_count(struct mcastd_route_stats *stats, const struct frame *f,
 					const struct arrival *at)
 {
 	stats->packets++;
 	stats->bytes += bpf_ntohs(f->ip->tot_len);
-	stats->last_seen_ns = bpf_ktime_get_coarse_ns();
+	stats->last_seen_ns = now_ns(at->stats);
 	stats->last_slot = at->slot;
 	stats->last_generation = at->generation;
 	__builtin_memcpy(stats->last_source, &f->ip->saddr, 4);

@@ -202,6 +202,8 @@ struct mcastd_port_stats {
 	__u64 out_bytes;		/* their bytes, link header included */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU */
+	__u64 tick;			/* the clock, read once a tick: jiffies when it was read */
+	__u64 now_ns;			/* CLOCK_MONOTONIC then */
 };
 
 /* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */

@@ -46,6 +46,7 @@ int dataplane_port_stats(struct dataplane *dp, unsigned int slot, struct mcastd_
 	err = bpf_map_lookup_elem(dp->map_fd[MAP_PSTATS], &slot, cpus);
 	for (size_t i = 0; i < dp->n_cpus * fields && !err; i++)
 		sum[i % fields] += cpus[i];
+	stats->tick = stats->now_ns = 0;
 	free(cpus);
 	return err;
 }
