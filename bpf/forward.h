@@ -81,7 +81,8 @@ static __always_inline struct mcastd_route *route_find(const struct iphdr *ip, _
  * The part of the work that differs from port to port: true when the frame may leave there, its
  * source MAC is then the port's. Counts either way.
  */
-static __always_inline bool port_finish(struct frame *f, const struct mcastd_port *port,
+static __always_inline bool port_finish(struct xdp_md *ctx, struct frame *f,
+					const struct mcastd_port *port,
 					struct mcastd_port_stats *stats)
 {
 	__u16 *to = (__u16 *)f->eth->h_source;
@@ -100,15 +101,24 @@ static __always_inline bool port_finish(struct frame *f, const struct mcastd_por
 	to[2] = mac[2];
 	stats->out_packets++;
 	stats->out_bytes += f->end - (void *)f->eth;
-	return true;
+	return !port->vlan || frame_tag(ctx, port->vlan);
+}
+
+/* What is the same for all copies: the TTL, and no tag, as each port that wants one puts its own.
+ */
+static __always_inline bool frame_prepare(struct xdp_md *ctx, struct frame *f)
+{
+	ttl_decrement(f->ip);
+	return !f->vlan || frame_untag(ctx, f);
 }
 
 /*
  * To one port. As long as no frame to this port needs the egress program, because it is in no port
  * set, this program does the work itself and sends it without.
  */
-static __always_inline enum mcastd_verdict send_to_port(struct frame *f, const struct arrival *from,
-							__u32 slot, int *action)
+static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, struct frame *f,
+							const struct arrival *from, __u32 slot,
+							int *action)
 {
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
@@ -121,11 +131,12 @@ static __always_inline enum mcastd_verdict send_to_port(struct frame *f, const s
 	stats = bpf_map_lookup_elem(&mcastd_pstats, &slot);
 	if (!port || !stats)
 		return MCASTD_REDIRECT_FAILED;
-	ttl_decrement(f->ip);
+	if (!frame_prepare(ctx, f))
+		return MCASTD_REDIRECT_FAILED;
 	if (!(port->flags & MCASTD_PORT_EGRESS)) {
 		id = MCASTD_SET_PLAIN;
 		*action = XDP_DROP;
-		if (!port_finish(f, port, stats))
+		if (!port_finish(ctx, f, port, stats))
 			return MCASTD_FORWARDED;
 	}
 	all = bpf_map_lookup_elem(&mcastd_sets, &id);
@@ -136,18 +147,17 @@ static __always_inline enum mcastd_verdict send_to_port(struct frame *f, const s
 }
 
 /* To where an out word says. *action is set when the verdict is MCASTD_FORWARDED. */
-static __always_inline enum mcastd_verdict send_to(struct frame *f, const struct arrival *from,
-						   __u32 out, int *action)
+static __always_inline enum mcastd_verdict
+send_to(struct xdp_md *ctx, struct frame *f, const struct arrival *from, __u32 out, int *action)
 {
 	__u32 value = out & MCASTD_OUT_VALUE;
 	void *set;
 
 	if (out & MCASTD_OUT_PORT)
-		return send_to_port(f, from, value, action);
+		return send_to_port(ctx, f, from, value, action);
 	set = bpf_map_lookup_elem(&mcastd_sets, &value);
-	if (!set)
+	if (!set || !frame_prepare(ctx, f))
 		return MCASTD_REDIRECT_FAILED;
-	ttl_decrement(f->ip);
 	/* Leaving out the port of arrival costs time; most sets cannot hold it. */
 	if (out & MCASTD_OUT_EXCLUDE)
 		*action = bpf_redirect_map(set, 0, BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS);

@@ -65,7 +65,7 @@ static __always_inline __u32 default_out(const struct frame *f, const struct arr
 	return out != MCASTD_OUT_NONE && at_boundary(0, f->ip->daddr) ? MCASTD_OUT_NONE : out;
 }
 
-static __always_inline int forward(struct frame *f, const struct arrival *at)
+static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const struct arrival *at)
 {
 	__u32 index = 0, out, bytes = bpf_ntohs(f->ip->tot_len);
 	struct mcastd_route_stats *stats = NULL;
@@ -93,7 +93,7 @@ static __always_inline int forward(struct frame *f, const struct arrival *at)
 	}
 	if (stats)
 		route_count(stats, f, at);
-	verdict = send_to(f, at, out, &action);
+	verdict = send_to(ctx, f, at, out, &action);
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(at, verdict);
 	at->stats->verdict[MCASTD_FORWARDED]++;
@@ -129,5 +129,5 @@ int mcastd_ingress(struct xdp_md *ctx)
 	verdict = frame_check(&f);
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(&at, verdict);
-	return forward(&f, &at);
+	return forward(ctx, &f, &at);
 }

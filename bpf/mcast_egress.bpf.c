@@ -33,7 +33,7 @@ int mcastd_egress(struct xdp_md *ctx)
 	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
 	if (!port || !stats)
 		return XDP_DROP;
-	return port_finish(&f, port, stats) ? XDP_PASS : XDP_DROP;
+	return port_finish(ctx, &f, port, stats) ? XDP_PASS : XDP_DROP;
 }
 
 SEC("xdp")

@@ -12,6 +12,9 @@ ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+TP_STATUS_VLAN_VALID = 1 << 4
 RECEIVE_BUFFER = 64 << 20
 
 
@@ -48,6 +51,16 @@ class Frame:
         return f"<{'out' if self.outgoing else 'in'} {self.time:.6f} {self.data.hex()}>"
 
 
+def with_tag(data, ancillary):
+    """The frame as it was on the wire: the kernel tells of a VLAN tag beside the frame."""
+    for level, kind, value in ancillary:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, tci, proto = struct.unpack("=I12xHH", value[:20])
+            if status & TP_STATUS_VLAN_VALID:
+                return data[:12] + struct.pack("!HH", proto or 0x8100, tci) + data[12:]
+    return data
+
+
 class Capture:
     """What passes one interface from now on."""
 
@@ -58,6 +71,7 @@ class Capture:
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
             self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             self.socket.bind((ifname, ETH_P_ALL))
         self.socket.setblocking(False)
 
@@ -72,12 +86,12 @@ class Capture:
         """Reads what has come; returns all frames so far."""
         while True:
             try:
-                data, ancillary, _flags, address = self.socket.recvmsg(65536, 64)
+                data, ancillary, _flags, address = self.socket.recvmsg(65536, 128)
             except BlockingIOError:
                 return self.frames
             when = next((struct.unpack("qq", value) for level, kind, value in ancillary
                          if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)), (0, 0))
-            self.frames.append(Frame(data, when[0] + when[1] / 1e9,
+            self.frames.append(Frame(with_tag(data, ancillary), when[0] + when[1] / 1e9,
                                      address[2] == PACKET_OUTGOING))
 
     def clear(self):
