@@ -202,6 +202,25 @@ static void test_reset_and_next(void **state)
 	sim_fini(&sim);
 }
 
+/* Many queriers in turn: routes are recomputed once, the operator is told at a limited rate. */
+static void test_many_queriers(void **state)
+{
+	struct sim sim = start_shown(NULL);
+
+	(void)state;
+	sim_forget(&sim);
+	for (unsigned int i = 0; i < 1000; i++) {
+		struct message message = rival(1 + i % 90, 3, 2, 125);
+
+		sim_receive(&sim, 1, &message);
+	}
+	assert_int_equal(sim.n_role, 1);
+	assert_in_range(sim_count_events(&sim, EVENT_QUERIER_OTHER), 1, 10);
+	check_script(&sim, "+255");
+	assert_int_equal(sim.n_role, 2);
+	sim_fini(&sim);
+}
+
 /* R-6.6.2-ZERO: 0.0.0.0 is no candidate; the member part answers it. */
 static void test_zero(void **state)
 {
@@ -543,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_general_only),
 		cmocka_unit_test(test_reset_and_next),
+		cmocka_unit_test(test_many_queriers),
 		cmocka_unit_test(test_zero),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_own_address),

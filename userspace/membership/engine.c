@@ -14,7 +14,7 @@
 #include "track.h"
 
 /* Timers carried out by one engine_tick(): keeps a call well under a millisecond. */
-#define TICK_TIMERS 512
+#define TICK_TIMERS 256
 
 struct engine *engine_new(uint64_t seed)
 {

@@ -76,12 +76,11 @@ void querier_send_specific(struct port *port, const struct addr *group, bool sup
 
 /* --- role --- */
 
-static void tell_role(struct port *port, uint64_t now, struct actions *out)
+static void tell_querier(struct port *port, uint64_t now, struct actions *out)
 {
 	struct event event = { .type = port->is_querier ? EVENT_QUERIER_SELF : EVENT_QUERIER_OTHER,
 			       .host = port->querier };
 
-	actions_add(out, ACTION_PORT, port->number);
 	event_emit(port, &event, now, out);
 }
 
@@ -96,8 +95,10 @@ static void become_querier(struct port *port, uint64_t now, struct actions *out)
 	port->robustness = port->settings.config.robustness;
 	port->query_interval_ms = port->settings.config.query_interval_ms;
 	port->next_query = now;
-	if (!was_querier)
-		tell_role(port, now, out);
+	if (was_querier)
+		return;
+	actions_add(out, ACTION_PORT, port->number);
+	tell_querier(port, now, out);
 }
 
 void querier_start(struct port *port, uint64_t now, struct actions *out)
@@ -212,13 +213,16 @@ static void lose(struct port *port, const struct message *message, uint64_t now,
 {
 	bool news = port->is_querier || !addr_equal(&port->querier, &message->source);
 
+	/* Who else is the querier matters to operators, that we are not to the routes. */
+	if (port->is_querier)
+		actions_add(out, ACTION_PORT, port->number);
 	port->is_querier = false;
 	port->startup_queries_left = 0;
 	port->querier = message->source;
 	adopt(port, &message->query);
 	port->querier_expires = now + port_oqpi_ms(port);
 	if (news)
-		tell_role(port, now, out);
+		tell_querier(port, now, out);
 }
 
 /* R-7.3.1-WARN, A-1. */
