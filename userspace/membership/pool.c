@@ -11,7 +11,16 @@ void pool_init(struct pool *pool, size_t size)
 	*pool = (struct pool){ .size = size };
 }
 
+/* gcc tells by a macro, clang by a feature. */
 #ifdef __SANITIZE_ADDRESS__
+#define POOL_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_SANITIZED
+#endif
+#endif
+
+#ifdef POOL_SANITIZED
 
 /* The sanitizer watches objects that it has allocated itself. */
 void pool_fini(struct pool *pool)
@@ -73,9 +82,7 @@ static struct slab *slab_open(struct pool *pool)
 	struct slab *slab = pool->spare;
 
 	pool->spare = NULL;
-	if (!slab)
-		slab = aligned_alloc(SLAB_ALIGN, SLAB_SIZE);
-	if (!slab)
+	if (!slab && posix_memalign((void **)&slab, SLAB_ALIGN, SLAB_SIZE))
 		return NULL;
 	*slab = (struct slab){ .fresh = sizeof(*slab) };
 	open_add(pool, slab);
