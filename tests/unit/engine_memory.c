@@ -58,9 +58,14 @@ void *realloc(void *old, size_t size)
 	return fails() ? NULL : __libc_realloc(old, size);
 }
 
-void *aligned_alloc(size_t align, size_t size)
+int posix_memalign(void **memory, size_t align, size_t size)
 {
-	return fails() ? NULL : __libc_memalign(align, size);
+	void *got = fails() ? NULL : __libc_memalign(align, size);
+
+	if (!got)
+		return ENOMEM;
+	*memory = got;
+	return 0;
 }
 
 static void test_failures(void **state)

@@ -270,7 +270,7 @@ int host_set(struct host *host, const struct addr *group, enum filter_mode mode,
 	return err;
 }
 
-/* --- Merges of large groups ------------------------------------------------------------------- */
+/* --- Merges that have to wait ----------------------------------------------------------------- */
 
 void host_note_merge(struct host *host, const struct addr *group, uint32_t effort, uint64_t now)
 {
@@ -308,6 +308,20 @@ bool host_take_deferred(struct host *host, struct addr *group)
 	return true;
 }
 
+void host_plan_retry(struct host *host, uint64_t now)
+{
+	if (host->retry_at == ENGINE_NEVER)
+		host->retry_at = now + RETRY_MS;
+}
+
+bool host_take_retry(struct host *host, uint64_t now)
+{
+	if (now < host->retry_at)
+		return false;
+	host->retry_at = ENGINE_NEVER;
+	return true;
+}
+
 /* --- Begin and end ---------------------------------------------------------------------------- */
 
 struct host *host_new(struct port *port)
@@ -317,7 +331,7 @@ struct host *host_new(struct port *port)
 	if (!host)
 		return NULL;
 	host->port = port;
-	host->general_at = ENGINE_NEVER;
+	host->general_at = host->retry_at = ENGINE_NEVER;
 	host->pace_us = V3_PACKET_US;
 	TAILQ_INIT(&host->groups);
 	TAILQ_INIT(&host->changes);
@@ -400,7 +414,7 @@ static void rearm(struct host *host)
 
 	if (!host->walk)
 		at = earlier(at, host->general_at);
-	at = earlier(at, host_version_expires(host));
+	at = earlier(at, earlier(host_version_expires(host), host->retry_at));
 	if (at != ENGINE_NEVER)
 		timer_set(&port->engine->timers, &port->timer, at);
 }

@@ -57,6 +57,12 @@ int host_set(struct host *host, const struct addr *group, enum filter_mode mode,
 void host_note_merge(struct host *host, const struct addr *group, uint32_t effort, uint64_t now);
 bool host_defer(struct host *host, const struct addr *group, uint64_t now);
 bool host_take_deferred(struct host *host, struct addr *group);
+/*
+ * A merge has failed for want of memory: in a second host_take_retry() answers true, once, and all
+ * groups are to be merged anew.
+ */
+void host_plan_retry(struct host *host, uint64_t now);
+bool host_take_retry(struct host *host, uint64_t now);
 /* Sends what the pace allows; host_tick() sends the rest. */
 void host_flush(struct host *host, uint64_t now, struct actions *out);
 /* The port's timer has fired. */

@@ -30,6 +30,8 @@
 /* Merges that look at more than so many source records happen once in so much time. */
 #define MERGE_EFFORT 256
 #define MERGE_INTERVAL_MS 50
+/* After memory ran out */
+#define RETRY_MS 1000
 /* How much one call to host_tick() does at most. */
 #define EXPIRIES_MAX 512
 /* What a packet costs of the pace; those of version 1 and 2 are small and carry one group each. */
@@ -105,6 +107,7 @@ struct host {
 	uint64_t pace_next_us; /* when the packets sent so far are paid for */
 	uint32_t pace_us;      /* what one packet costs */
 
+	uint64_t retry_at;  /* ENGINE_NEVER: no merge has failed */
 	uint64_t now;	    /* of the last call that had one */
 	uint32_t repeat_ms; /* random: when what is in the current report is repeated */
 	struct report report;

@@ -158,6 +158,15 @@ static int merge_group(struct merge *merge, const struct engine *engine, const s
 
 /* --- Upstream --------------------------------------------------------------------------------- */
 
+static void tell_no_memory(struct port *port, const struct addr *group, uint64_t now,
+			   struct actions *out)
+{
+	struct event event = { .type = EVENT_NO_MEMORY, .group = *group };
+
+	event_emit(port, &event, now, out);
+	host_plan_retry(port->host, now);
+}
+
 static void update_group(struct merge *merge, const struct engine *engine, struct port *port,
 			 const struct addr *group, uint64_t now, struct actions *out)
 {
@@ -167,11 +176,8 @@ static void update_group(struct merge *merge, const struct engine *engine, struc
 	if (!err)
 		err = host_set(port->host, group, merge->mode, list->addrs, list->n);
 	host_note_merge(port->host, group, merge->effort, now);
-	if (err) {
-		struct event event = { .type = EVENT_NO_MEMORY, .group = *group };
-
-		event_emit(port, &event, now, out);
-	}
+	if (err)
+		tell_no_memory(port, group, now, out);
 }
 
 void proxy_update(struct engine *engine, size_t first_action, uint64_t now, struct actions *out)
@@ -208,6 +214,8 @@ void proxy_update_deferred(struct engine *engine, unsigned int number, uint64_t 
 	struct merge merge = { 0 };
 	struct addr group;
 
+	if (host_take_retry(port->host, now))
+		proxy_update_port(engine, number, now, out);
 	while (host_take_deferred(port->host, &group))
 		update_group(&merge, engine, port, &group, now, out);
 	host_flush(port->host, now, out);
@@ -247,9 +255,8 @@ void proxy_update_port(struct engine *engine, unsigned int number, uint64_t now,
 		engine_each_membership(engine, 0, collect_wanted, &groups);
 	for (uint32_t i = 0; i < port->settings.n_statics && !groups.err; i++)
 		groups.err = list_add(&groups.list, &port->settings.statics[i].group);
-	if (groups.err) {
-		event_emit(port, &(struct event){ .type = EVENT_NO_MEMORY }, now, out);
-	}
+	if (groups.err)
+		tell_no_memory(port, &(struct addr){ 0 }, now, out);
 	list_sort(&groups.list);
 	for (uint32_t i = 0; i < groups.list.n; i++)
 		update_group(&merge, engine, port, &groups.list.addrs[i], now, out);

@@ -13,7 +13,7 @@
  * out->list[first_action] and behind tell of (ACTION_CHANGED).
  */
 void proxy_update(struct engine *engine, size_t first_action, uint64_t now, struct actions *out);
-/* The same for groups of an upstream port whose merge was put off. */
+/* The same for groups of an upstream port whose merge was put off, or has failed. */
 void proxy_update_deferred(struct engine *engine, unsigned int port, uint64_t now,
 			   struct actions *out);
 /* The same for all groups, for one upstream port: it is new, or has other settings. */
