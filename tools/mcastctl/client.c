@@ -24,7 +24,7 @@ int client_connect(const char *path, int *fd_out)
 		fprintf(stderr, "mcastctl: %s: too long for a socket\n", path);
 		return EX_USAGE;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		fprintf(stderr, "mcastctl: socket: %s\n", strerror(errno));

@@ -28,7 +28,7 @@ const char *format_seconds(const json_t *seconds, char out[TEXT_MAX])
 	double value = json_number_value(seconds);
 
 	if (!json_is_number(seconds) || value < 0 || value > 1e15) {
-		strcpy(out, "-");
+		snprintf(out, TEXT_MAX, "-");
 		return out;
 	}
 	s = (unsigned long long)value;
@@ -196,8 +196,9 @@ static void show_groups(const json_t *answer)
 				  format_seconds(json_object_get(row, "up-time"), up),
 				  is_static && strcmp(expire, "-") == 0 ? "static" : expire,
 				  json_text(row, "last-reporter") });
-		json_array_foreach (json_object_get(row, "sources"), j, source)
+		json_array_foreach (json_object_get(row, "sources"), j, source) {
 			add_source_row(table, source);
+		}
 	}
 	table_print(table, table_width());
 	json_decref(rows);

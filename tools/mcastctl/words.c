@@ -77,14 +77,14 @@ static const struct word *find_word(const struct word *words, const char *text)
 
 int words_expand(int argc, const char **argv)
 {
-	const struct word *words = first_words, *word = NULL;
+	const struct word *word, *words = first_words;
 	int n = 0, n_arguments;
 
-	while (words) {
+	do {
 		if (n == argc) {
 			fprintf(stderr,
-				"mcastctl: a word is missing%s%s, one of: ", word ? " behind " : "",
-				word ? word->text : "");
+				"mcastctl: a word is missing%s%s, one of: ", n ? " behind " : "",
+				n ? argv[n - 1] : "");
 			list_words(words, "");
 			return EX_USAGE;
 		}
@@ -93,16 +93,15 @@ int words_expand(int argc, const char **argv)
 			return EX_USAGE;
 		argv[n++] = word->text;
 		words = word->next;
-	}
+	} while (words);
 	n_arguments = argc - n;
-	if (n_arguments < word->min_arguments || n_arguments > word->max_arguments) {
-		fprintf(stderr, "usage: mcastctl");
-		for (int i = 0; i < n; i++)
-			fprintf(stderr, " %s", argv[i]);
-		fprintf(stderr, " %s\n", word->usage);
-		return EX_USAGE;
-	}
-	return 0;
+	if (n_arguments >= word->min_arguments && n_arguments <= word->max_arguments)
+		return 0;
+	fprintf(stderr, "usage: mcastctl");
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, " %s", argv[i]);
+	fprintf(stderr, " %s\n", word->usage);
+	return EX_USAGE;
 }
 
 static void print_usage(const char *before, const struct word *words)

@@ -95,34 +95,35 @@ static const char *const exit_words[] = { "detach", "keep", NULL };
 #define INTERFACE(field) offsetof(struct config_interface, field)
 #define GLOBAL(field) offsetof(struct config, field)
 
-#define TIME(name_, field)                                                     \
+#define TIME(name_, field)                                                       \
+	{                                                                        \
+		.name = (name_), .scopes = ANYWHERE, .apply = config_apply_time, \
+		.offset = PORT(field), .min = 1, .max = UINT32_MAX               \
+	}
+#define NUMBER_8(name_, offset_, min_, max_)                                   \
 	{                                                                      \
-		.name = name_, .scopes = ANYWHERE, .apply = config_apply_time, \
-		.offset = PORT(field), .min = 1, .max = UINT32_MAX             \
+		.name = (name_), .scopes = ANYWHERE, .apply = config_apply_u8, \
+		.offset = (offset_), .min = (min_), .max = (max_)              \
 	}
-#define NUMBER_8(name_, offset_, min_, max_)                                                    \
-	{                                                                                       \
-		.name = name_, .scopes = ANYWHERE, .apply = config_apply_u8, .offset = offset_, \
-		.min = min_, .max = max_                                                        \
+#define NUMBER_32(name_, offset_, max_)                                         \
+	{                                                                       \
+		.name = (name_), .scopes = ANYWHERE, .apply = config_apply_u32, \
+		.offset = (offset_), .max = (max_)                              \
 	}
-#define NUMBER_32(name_, offset_, max_)                                                          \
-	{                                                                                        \
-		.name = name_, .scopes = ANYWHERE, .apply = config_apply_u32, .offset = offset_, \
-		.max = max_                                                                      \
+#define BOOL(name_, offset_)                                                     \
+	{                                                                        \
+		.name = (name_), .scopes = ANYWHERE, .apply = config_apply_bool, \
+		.offset = (offset_)                                              \
 	}
-#define BOOL(name_, offset_)                                                                     \
-	{                                                                                        \
-		.name = name_, .scopes = ANYWHERE, .apply = config_apply_bool, .offset = offset_ \
+#define CHOICE(name_, apply_, offset_, words_)                                               \
+	{                                                                                    \
+		.name = (name_), .scopes = ANYWHERE, .apply = (apply_), .offset = (offset_), \
+		.words = (words_)                                                            \
 	}
-#define CHOICE(name_, apply_, offset_, words_)                                         \
-	{                                                                              \
-		.name = name_, .scopes = ANYWHERE, .apply = apply_, .offset = offset_, \
-		.words = words_                                                        \
-	}
-#define LIST(name_, apply_, offset_)                                                 \
-	{                                                                            \
-		.name = name_, .scopes = ANYWHERE, .is_list = true, .apply = apply_, \
-		.offset = offset_                                                    \
+#define LIST(name_, apply_, offset_)                                                     \
+	{                                                                                \
+		.name = (name_), .scopes = ANYWHERE, .is_list = true, .apply = (apply_), \
+		.offset = (offset_)                                                      \
 	}
 
 static const struct config_option options[] = {

@@ -384,31 +384,30 @@ static struct config_section *parse_text(struct tree *tree, const char *file, ch
 	return parser.first;
 }
 
+/* Returns NULL, or what went wrong. */
+static const char *fill_text(FILE *file, char *text, size_t *len)
+{
+	*len = fread(text, 1, CONFIG_FILE_MAX + 1, file);
+	if (ferror(file))
+		return strerror(errno);
+	if (*len > CONFIG_FILE_MAX)
+		return "too large, more than 4 MiB";
+	text[*len] = '\0';
+	return NULL;
+}
+
 /* Returns the text, to be freed, with its length; NULL after complaining at `place`. */
 static char *read_text(struct config_reader *reader, const char *path, struct config_place place,
 		       size_t *len)
 {
-	FILE *file = fopen(path, "re");
 	char *text = malloc(CONFIG_FILE_MAX + 1);
-	const char *problem = NULL;
+	FILE *file = text ? fopen(path, "re") : NULL;
+	const char *problem = file ? fill_text(file, text, len) : strerror(errno);
 
-	if (!file) {
-		problem = strerror(errno);
-	} else if (!text) {
-		problem = "out of memory";
-	} else {
-		*len = fread(text, 1, CONFIG_FILE_MAX + 1, file);
-		if (ferror(file))
-			problem = strerror(errno);
-		else if (*len > CONFIG_FILE_MAX)
-			problem = "too large, more than 4 MiB";
-	}
 	if (file)
 		fclose(file);
-	if (!problem) {
-		text[*len] = '\0';
+	if (!problem)
 		return text;
-	}
 	free(text);
 	if (strcmp(path, place.file) == 0)
 		config_complain(reader, place, "cannot be read: %s", problem);

@@ -66,14 +66,14 @@ static void close_client(struct client *client)
 {
 	struct server *server = client->server;
 
-	if (client->prev)
-		client->prev->next = client->next;
-	else
+	if (server->oldest == client)
 		server->oldest = client->next;
-	if (client->next)
-		client->next->prev = client->prev;
 	else
+		client->prev->next = client->next;
+	if (server->newest == client)
 		server->newest = client->prev;
+	else
+		client->next->prev = client->prev;
 	server->n_clients--;
 	if (client->state == CLIENT_MONITORS)
 		server->n_monitors--;
@@ -520,7 +520,7 @@ static int listen_at(struct server *server, const char *path)
 	if (strlen(path) >= sizeof(server->address.sun_path))
 		return -ENAMETOOLONG;
 	server->address.sun_family = AF_UNIX;
-	strcpy(server->address.sun_path, path);
+	memcpy(server->address.sun_path, path, strlen(path) + 1);
 	error = clear_path(&server->address);
 	if (error)
 		return error;

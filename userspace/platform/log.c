@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,19 +85,16 @@ const char *log_level_name(enum log_level level)
 /* One write per line, so that lines of several processes do not mix. */
 static void write_line(const char *prefix, const char *line)
 {
-	struct iovec iov[] = {
-		{ (void *)(uintptr_t)prefix, strlen(prefix) },
-		{ (void *)(uintptr_t)line, strlen(line) },
-		{ (void *)(uintptr_t) "\n", 1 },
-	};
-	ssize_t n = writev(STDERR_FILENO, iov, 3);
+	char text[LOG_LINE_MAX + 64];
+	int len = snprintf(text, sizeof(text), "%s%s\n", prefix, line);
+	ssize_t n = write(STDERR_FILENO, text, (size_t)len);
 
 	(void)n; /* there is nowhere left to complain */
 }
 
 static void log_to_stderr(enum log_level level, const char *line)
 {
-	char prefix[64];
+	char prefix[48];
 
 	if (log_state.to_journal) {
 		/* sd-daemon(3): "<N>" tells journald the priority, the time it adds itself. */

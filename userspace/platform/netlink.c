@@ -79,13 +79,12 @@ static void tell(const struct netlink *netlink, enum netlink_change change,
 		netlink->fn(netlink->arg, change, entry ? &entry->link : NULL);
 }
 
-static void remove_entry(struct netlink *netlink, struct entry *entry)
+static void remove_entry(struct netlink *netlink, size_t i)
 {
-	size_t i = 0;
+	struct entry *entry = netlink->entries[i];
 
-	while (netlink->entries[i] != entry)
-		i++;
-	netlink->entries[i] = netlink->entries[--netlink->n_entries];
+	netlink->entries[i] = netlink->entries[netlink->n_entries - 1];
+	netlink->entries[--netlink->n_entries] = NULL;
 	tell(netlink, NETLINK_GONE, entry);
 	free_entry(entry);
 }
@@ -119,7 +118,7 @@ static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 			if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ||
 			    mnl_attr_get_payload_len(attr) > sizeof(link->name))
 				return -EBADMSG;
-			strcpy(link->name, mnl_attr_get_str(attr));
+			memcpy(link->name, mnl_attr_get_str(attr), mnl_attr_get_payload_len(attr));
 			break;
 		case IFLA_ADDRESS:
 			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
@@ -157,8 +156,12 @@ static int handle_link(struct netlink *netlink, const struct nlmsghdr *header)
 		return 0;
 	entry = find_entry(netlink, (unsigned int)info->ifi_index);
 	if (header->nlmsg_type == RTM_DELLINK) {
-		if (entry)
-			remove_entry(netlink, entry);
+		for (size_t i = 0; entry && i < netlink->n_entries; i++) {
+			if (netlink->entries[i] == entry) {
+				remove_entry(netlink, i);
+				break;
+			}
+		}
 		return 0;
 	}
 	memset(&link, 0, sizeof(link)); /* padding too: it is compared below */
@@ -368,7 +371,7 @@ static int read_everything(struct netlink *netlink)
 		if (netlink->entries[i]->seen)
 			i++;
 		else
-			remove_entry(netlink, netlink->entries[i]);
+			remove_entry(netlink, i);
 	}
 	netlink->quiet = false;
 	return error;
