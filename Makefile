@@ -164,6 +164,7 @@ out/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_SRC) $(wildcard userspace/*/*.h) | $
 bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)tools/bench/run
+	$(Q)$(OUT)/bench/engine
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 	$(Q)tools/lint
