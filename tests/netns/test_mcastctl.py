@@ -16,6 +16,11 @@ from lab import output_dir
 from lab.daemon import environment
 
 
+def ctl(*words):
+    return subprocess.run([os.path.join(output_dir(), "mcastctl"), *words], capture_output=True,
+                          text=True, timeout=30, check=False, env=environment())
+
+
 class Terminal:
     """mcastctl top in a terminal of 80 columns."""
 
@@ -136,3 +141,41 @@ def test_top_needs_a_terminal(lab):
         result = daemon.ctl.run("top")
         assert (result.returncode, result.stdout) == (64, "")
         assert "terminal" in result.stderr
+
+
+def test_convert_igmpproxy(tmp_path):
+    """Every line has its equal or a comment, and mcastd accepts the result."""
+    old, new = tmp_path / "igmpproxy.conf", tmp_path / "mcastd.conf"
+    old.write_text("""
+# comment
+quickleave
+phyint eth0 upstream ratelimit 0 threshold 1
+    altnet 10.0.0.0/8  # comment
+    whitelist 239.0.0.0/8
+phyint eth1.100 downstream ratelimit 100 threshold 16
+    altnet 198.51.100.0/24
+    altnet 192.0.2.7
+phyint ppp0 disabled
+defaultdown
+chroot /nowhere
+""")
+    result = ctl("convert", "igmpproxy", str(old))
+    assert (result.returncode, result.stderr) == (0, "")
+    new.write_text(result.stdout)
+    settings = [line.strip() for line in result.stdout.splitlines() if line.strip()[0] != "#"]
+    assert settings == [
+        'interface "eth0" {', "role = upstream", "ttl-threshold = 1",
+        'group-policy = { "permit 239.0.0.0/8", "deny any" }', "}",
+        'interface "eth1.100" {', "role = downstream", "ttl-threshold = 16",
+        'altnet = { "198.51.100.0/24", "192.0.2.7" }', "}",
+        'interface "*" { role = downstream }']
+    for word in ("quickleave", "ratelimit 100", "ppp0", "chroot /nowhere"):
+        assert re.search(f"# .*{word}", result.stdout)
+    check = subprocess.run([os.path.join(output_dir(), "mcastd"), "-t", "-f", str(new)],
+                           capture_output=True, text=True, check=False, env=environment())
+    assert (check.returncode, check.stderr) == (0, "")
+
+    old.write_text("phyint eth0 sideways\n")
+    result = ctl("conv", "igmp", str(old))
+    assert result.returncode == 65 and "# not understood: phyint eth0 sideways" in result.stdout
+    assert ctl("convert", "igmpproxy", str(tmp_path / "missing")).returncode == 66

@@ -28,6 +28,8 @@ static int run(const char *path, bool json, int argc, const char **argv)
 		return monitor_run(path, json);
 	if (strcmp(argv[0], "top") == 0)
 		return top_run(path);
+	if (strcmp(argv[0], "convert") == 0)
+		return convert_run(argv[2]);
 	status = client_request(path, argc, argv, &answer);
 	if (status)
 		return status;

@@ -9,6 +9,7 @@
  *   show     one table for each answer
  *   monitor  events as they happen
  *   top      a live view; rates: how fast counters grow
+ *   convert  igmpproxy.conf as mcastd.conf
  */
 #ifndef MCASTCTL_H
 #define MCASTCTL_H
@@ -83,9 +84,11 @@ double json_num(const json_t *object, const char *key);
 /* Prints the answer to these words as text. Returns an exit status. */
 int show_answer(int argc, const char *const *argv, const json_t *answer);
 
-/* --- monitor, top: return an exit status --- */
+/* --- monitor, top, convert: return an exit status --- */
 
 int monitor_run(const char *path, bool json);
 int top_run(const char *path);
+/* Writes an igmpproxy.conf as mcastd.conf to standard output. */
+int convert_run(const char *path);
 
 #endif

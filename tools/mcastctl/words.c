@@ -29,6 +29,11 @@ static const struct word flush_words[] = {
 	{ NULL, NULL, 0, 0, NULL, NULL },
 };
 
+static const struct word convert_words[] = {
+	{ "igmpproxy", NULL, 1, 1, "FILE", "write an igmpproxy.conf as mcastd.conf" },
+	{ NULL, NULL, 0, 0, NULL, NULL },
+};
+
 static const struct word first_words[] = {
 	{ "show", show_words, 0, 0, NULL, NULL },
 	{ "explain", NULL, 2, 3, "SOURCE GROUP [INTERFACE]", "why packets go where they go" },
@@ -37,6 +42,7 @@ static const struct word first_words[] = {
 	{ "reload", NULL, 0, 0, "", "read the configuration again" },
 	{ "log", NULL, 1, 1, "none|error|warning|notice|info|debug", "change the log level" },
 	{ "flush", flush_words, 0, 0, NULL, NULL },
+	{ "convert", convert_words, 0, 0, NULL, NULL },
 	{ NULL, NULL, 0, 0, NULL, NULL },
 };
 
