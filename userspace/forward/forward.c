@@ -63,7 +63,8 @@ struct forward {
 	struct port_map held_upstream; /* where held routes send what comes from downstream */
 	uint32_t round;
 	size_t n_open; /* routes that are not applied */
-	bool stale;    /* memory ran out: something was not computed */
+	size_t n_routes;
+	bool stale; /* memory ran out: something was not computed */
 
 	/* Scratch of one forward_update_group(). */
 	struct port_map star; /* ports in EXCLUDE mode */
@@ -168,6 +169,7 @@ static struct route *route_insert(struct forward *forward, struct group *group, 
 	route->next = *at;
 	*at = route;
 	forward->n_open++;
+	forward->n_routes++;
 	return route;
 }
 
@@ -195,6 +197,7 @@ static void route_unwant(struct forward *forward, struct route **at)
 	if (!route_apply(forward, route))
 		return;
 	*at = route->next;
+	forward->n_routes--;
 	free(route);
 }
 
@@ -592,6 +595,11 @@ void forward_each_route(const struct forward *forward, forward_route_fn fn, void
 			}
 		}
 	}
+}
+
+size_t forward_n_routes(const struct forward *forward)
+{
+	return forward->n_routes;
 }
 
 struct forward *forward_new(const struct engine *engine, const struct forward_ops *ops, void *ctx)

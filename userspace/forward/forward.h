@@ -71,6 +71,9 @@ void forward_update_port(struct forward *forward, unsigned int port);
 size_t forward_retry(struct forward *forward);
 
 typedef bool (*forward_route_fn)(const struct forward_route *route, bool applied, void *arg);
+/* In no particular order, until fn returns false. */
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg);
+/* How many there are, with those that are still to be taken back. */
+size_t forward_n_routes(const struct forward *forward);
 
 #endif

@@ -50,6 +50,7 @@ struct rows {
 	json_t *array;
 	size_t limit; /* SIZE_MAX: none */
 	size_t used;
+	size_t seen;
 	size_t omitted;
 };
 
@@ -58,15 +59,32 @@ static struct rows rows_new(size_t limit)
 	return (struct rows){ .array = json_array(), .limit = limit };
 }
 
-/* Is there room for a row with this many parts? If not, it is counted and must be left out. */
+/*
+ * Is there room for a row with this many parts? If not, it is counted and must be left out, and so
+ * must all that follow.
+ */
 static bool rows_room(struct rows *rows, size_t parts)
 {
-	if (parts > rows->limit - rows->used) {
+	rows->seen++;
+	if (rows->omitted > 0 || parts > rows->limit - rows->used) {
 		rows->omitted++;
 		return false;
 	}
 	rows->used += parts;
 	return true;
+}
+
+/* There is no need to look at further rows. */
+static bool rows_full(const struct rows *rows)
+{
+	return rows->omitted > 0 || rows->used == rows->limit;
+}
+
+/* Counts those that were not looked at: there are `total`, beginning with number `first`. */
+static void rows_omit_rest(struct rows *rows, size_t first, size_t total)
+{
+	if (rows_full(rows) && first + total > rows->seen)
+		rows->omitted += first + total - rows->seen;
 }
 
 /* Adds what was left out to the answer, if there was a limit. */
@@ -173,7 +191,7 @@ static bool show_membership(const struct engine_membership_view *view, void *arg
 	json_t *row;
 
 	if (!rows_room(ctx->rows, 1 + view->n_sources))
-		return true;
+		return !rows_full(ctx->rows);
 	ctx->sources = json_array();
 	engine_each_source(view, show_source, ctx);
 	row = json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:o}", /**/
@@ -190,11 +208,23 @@ static bool show_membership(const struct engine_membership_view *view, void *arg
 	return true;
 }
 
+static size_t port_n_groups(const struct port *port)
+{
+	struct engine_port_view view = { 0 };
+
+	engine_port_view(port->daemon->engine, port->slot, &view);
+	return view.n_groups;
+}
+
 static void show_groups(struct port *port, struct rows *rows)
 {
 	struct groups_ctx ctx = { port->daemon, rows, NULL, loop_now(port->daemon->loop) };
+	size_t first = rows->seen;
 
+	if (port->config->port.role == PORT_UPSTREAM)
+		return; /* its groups are what show upstream tells */
 	engine_each_membership(port->daemon->engine, port->slot, show_membership, &ctx);
+	rows_omit_rest(rows, first, port_n_groups(port));
 }
 
 /* --- show upstream --- */
@@ -210,7 +240,7 @@ static bool show_joined(const struct engine_upstream_view *view, void *arg)
 	json_t *sources;
 
 	if (!rows_room(ctx->rows, 1 + view->n_sources))
-		return true;
+		return !rows_full(ctx->rows);
 	sources = json_array();
 	for (uint32_t i = 0; i < view->n_sources; i++)
 		json_array_append_new(sources, json_addr(&view->sources[i]));
@@ -225,9 +255,12 @@ static bool show_joined(const struct engine_upstream_view *view, void *arg)
 static void show_upstream(struct port *port, struct rows *rows)
 {
 	struct upstream_ctx ctx = { port, rows };
+	size_t first = rows->seen;
 
-	if (port->config->port.role == PORT_UPSTREAM)
-		engine_each_upstream(port->daemon->engine, port->slot, show_joined, &ctx);
+	if (port->config->port.role != PORT_UPSTREAM)
+		return;
+	engine_each_upstream(port->daemon->engine, port->slot, show_joined, &ctx);
+	rows_omit_rest(rows, first, port_n_groups(port));
 }
 
 /* --- show flows --- */
@@ -298,15 +331,15 @@ static bool show_route(const struct forward_route *route, bool applied, void *ar
 	struct addr last_source;
 	json_t *row;
 
-	if (ctx->rows.used >= ctx->rows.limit) {
-		ctx->rows.omitted++; /* without the cost of its counters */
-		return true;
-	}
+	if (!ctx->only && rows_full(&ctx->rows))
+		return false;
 	dataplane_route_stats(ctx->daemon->dataplane, &route->group, &route->source, &stats);
 	arrival = stats.packets ? port_at(ctx->daemon, stats.last_slot) : NULL;
 	/* The route for the rest of a group whose members all name their sources. */
-	if (any && !stats.packets && !route->out[FORWARD_FROM_UPSTREAM].n)
+	if (any && !stats.packets && !route->out[FORWARD_FROM_UPSTREAM].n) {
+		ctx->rows.seen++;
 		return true;
+	}
 	if (!route_touches(ctx, route, arrival) || !rows_room(&ctx->rows, 1))
 		return true;
 	last_source = addr_from_v4(stats.last_source);
@@ -367,6 +400,8 @@ static json_t *show_flows(struct daemon *daemon, const char *name, size_t limit)
 	}
 	ctx.rows = rows_new(limit);
 	forward_each_route(daemon->forward, show_route, &ctx);
+	if (!ctx.only)
+		rows_omit_rest(&ctx.rows, 0, forward_n_routes(daemon->forward));
 	flows = ctx.rows;
 	ctx.rows = rows_new(limit);
 	dataplane_each_unwanted(daemon->dataplane, show_unwanted, &ctx);
