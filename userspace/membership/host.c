@@ -153,8 +153,8 @@ static void account_anew(struct host *host)
 
 	host->n_joined = 0;
 	host->state_len = 0;
-	TAILQ_FOREACH(g, &host->groups, link)
-	account(host, g, true);
+	for (g = TAILQ_FIRST(&host->groups); g; g = TAILQ_NEXT(g, link))
+		account(host, g, true);
 }
 
 void host_cancel_all(struct host *host)
@@ -359,8 +359,8 @@ void host_start(struct host *host, uint64_t now, struct actions *out)
 
 	host_cancel_all(host);
 	host_update_version(host, now);
-	TAILQ_FOREACH(g, &host->groups, link)
-	host_announce(host, g);
+	for (g = TAILQ_FIRST(&host->groups); g; g = TAILQ_NEXT(g, link))
+		host_announce(host, g);
 	host_flush(host, now, out);
 }
 
@@ -479,8 +479,7 @@ void host_each(const struct host *host, engine_upstream_fn fn, void *arg)
 {
 	struct host_group *g;
 
-	TAILQ_FOREACH(g, &host->groups, link)
-	{
+	for (g = TAILQ_FIRST(&host->groups); g; g = TAILQ_NEXT(g, link)) {
 		struct engine_upstream_view view = { g->group, g->mode, g->sources, g->n_sources };
 
 		if (group_is_joined(g) && !fn(&view, arg))

@@ -56,8 +56,11 @@ static const struct addr *sources_parse(const uint8_t *data, size_t n, struct ad
 static struct addr query_group_parse(const uint8_t *data)
 {
 	static const uint8_t none[4];
+	struct addr group = { 0 };
 
-	return memcmp(data, none, 4) == 0 ? (struct addr){ 0 } : addr_from_v4(data);
+	if (memcmp(data, none, sizeof(none)) != 0)
+		group = addr_from_v4(data);
+	return group;
 }
 
 /* RFC 9776 section 7.1: the version is told by the length and the Max Resp Code. */
