@@ -231,8 +231,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *text, const c
 	if (text->used >= text->size)
 		return;
 	va_start(args, format);
-	text->used += (size_t)vsnprintf(text->buf + text->used, text->size - text->used, format,
-					args);
+	text->used +=
+		(size_t)vsnprintf(text->buf + text->used, text->size - text->used, format, args);
 	va_end(args);
 }
 
