@@ -10,6 +10,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_link.h>
 #include <xdp/libxdp.h>
 
 #include "dataplane/internal.h"
@@ -45,21 +46,49 @@ static bool uses_map(int prog_fd, uint32_t map_id)
 	return false;
 }
 
-static bool is_ours(const struct dataplane *dp, const struct xdp_program *program)
+static bool is_ours(const struct dataplane *dp, int prog_fd)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info);
 
 	return bpf_obj_get_info_by_fd(dp->map_fd[MAP_SLOTS], &info, &size) == 0 &&
-	       uses_map(xdp_program__fd(program), info.id);
+	       uses_map(prog_fd, info.id);
+}
+
+/*
+ * Our program alone on the interface, the usual case, without libxdp: each of its queries leaves a
+ * descriptor open (1.3.1).
+ */
+static bool look_alone(const struct dataplane *dp, unsigned int ifindex, struct found *found)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	bool ours;
+	int fd;
+
+	if (bpf_xdp_query((int)ifindex, 0, &query) || !query.prog_id)
+		return true;
+	fd = bpf_prog_get_fd_by_id(query.prog_id);
+	if (fd < 0)
+		return false;
+	ours = is_ours(dp, fd);
+	close(fd);
+	if (!ours)
+		return false;
+	found->prog_id = query.prog_id;
+	found->mode = query.attach_mode == XDP_ATTACHED_SKB ? DATAPLANE_MODE_GENERIC
+							    : DATAPLANE_MODE_NATIVE;
+	return true;
 }
 
 static void look(const struct dataplane *dp, unsigned int ifindex, struct found *found)
 {
-	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
 	struct xdp_program *program = NULL;
+	struct xdp_multiprog *mp;
 
 	memset(found, 0, sizeof(*found));
+	if (look_alone(dp, ifindex, found))
+		return;
+	mp = xdp_multiprog__get_from_ifindex((int)ifindex);
 	if (libxdp_get_error(mp))
 		return;
 	found->mode = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? DATAPLANE_MODE_GENERIC
@@ -67,13 +96,11 @@ static void look(const struct dataplane *dp, unsigned int ifindex, struct found 
 	found->dispatcher = !xdp_multiprog__is_legacy(mp);
 	if (found->dispatcher) {
 		while ((program = xdp_multiprog__next_prog(program, mp)))
-			if (is_ours(dp, program))
+			if (is_ours(dp, xdp_program__fd(program)))
 				found->prog_id = xdp_program__id(program);
 	} else {
 		program = xdp_multiprog__main_prog(mp);
-		found->foreign = !is_ours(dp, program);
-		if (!found->foreign)
-			found->prog_id = xdp_program__id(program);
+		found->foreign = true;
 		strncpy(found->name, xdp_program__name(program), sizeof(found->name) - 1);
 	}
 	xdp_multiprog__close(mp);
@@ -99,11 +126,37 @@ bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex)
 	return at && at->ours;
 }
 
+static uint32_t attach_flags(enum dataplane_mode mode)
+{
+	return mode == DATAPLANE_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+}
+
+static int detach_alone(unsigned int ifindex, uint32_t prog_id, enum dataplane_mode mode)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	int err;
+
+	opts.old_prog_fd = bpf_prog_get_fd_by_id(prog_id);
+	if (opts.old_prog_fd < 0)
+		return opts.old_prog_fd;
+	err = bpf_xdp_detach((int)ifindex, attach_flags(mode), &opts);
+	close(opts.old_prog_fd);
+	return err;
+}
+
 static int detach_program(unsigned int ifindex, uint32_t prog_id, enum dataplane_mode mode)
 {
-	struct xdp_program *program = xdp_program__from_id(prog_id);
-	int err = (int)libxdp_get_error(program);
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct xdp_program *program;
+	int err;
 
+	err = bpf_xdp_query((int)ifindex, 0, &query);
+	if (err || !query.prog_id) /* the interface is gone */
+		return err;
+	if (query.prog_id == prog_id)
+		return detach_alone(ifindex, prog_id, mode);
+	program = xdp_program__from_id(prog_id);
+	err = (int)libxdp_get_error(program);
 	if (err)
 		return err;
 	err = xdp_program__detach(program, (int)ifindex, xdp_modes[mode], 0);
@@ -143,7 +196,12 @@ static int attach_program(struct dataplane *dp, unsigned int ifindex, enum datap
 
 	if (err)
 		return err;
-	err = xdp_program__attach(program, (int)ifindex, xdp_modes[mode], 0);
+	/* Once it is known that there is no dispatcher, without libxdp, as in look_alone(). */
+	if (dp->program && !found->dispatcher)
+		err = bpf_xdp_attach((int)ifindex, xdp_program__fd(program),
+				     attach_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	else
+		err = xdp_program__attach(program, (int)ifindex, xdp_modes[mode], 0);
 	if (!err) {
 		look(dp, ifindex, found);
 		if (!found->prog_id)

@@ -153,8 +153,7 @@ static int open_queues(struct port *port, struct dataplane_error *error)
 	return 0;
 }
 
-/* gone: the interface does not exist any more, there is nothing to detach from. */
-static void port_close(struct port *port, bool gone)
+static void port_close(struct port *port)
 {
 	struct daemon *daemon = port->daemon;
 
@@ -167,8 +166,8 @@ static void port_close(struct port *port, bool gone)
 		forward_update_all(daemon->forward);
 	dataplane_port_del(daemon->dataplane, port->slot);
 	close_queues(port);
-	if (!gone)
-		dataplane_detach(daemon->dataplane, port->ifindex);
+	/* If the interface is gone there is nothing to detach from, but something to forget. */
+	dataplane_detach(daemon->dataplane, port->ifindex);
 	if (port->all_multicast_fd >= 0)
 		close(port->all_multicast_fd);
 	port->all_multicast_fd = -1;
@@ -187,9 +186,9 @@ static void port_forget(struct port *port)
 	free(port);
 }
 
-static void port_free(struct port *port, bool gone)
+static void port_free(struct port *port)
 {
-	port_close(port, gone);
+	port_close(port);
 	port->daemon->ports[port->slot] = NULL;
 	free(port);
 }
@@ -347,7 +346,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	int err = 0;
 
 	if (port->open && (!link || link->ifindex != port->ifindex))
-		port_close(port, true);
+		port_close(port);
 	if (!link) {
 		port_state(port, PORT_ABSENT, "no such interface; waiting for it");
 		return;
@@ -372,7 +371,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	if (err) {
 		if (!error.text[0])
 			snprintf(error.text, sizeof(error.text), "%s", strerror(-err));
-		port_close(port, false);
+		port_close(port);
 		port_state(port, PORT_FAILED, error.text);
 		return;
 	}
@@ -434,7 +433,8 @@ static const char *find_no_transmit(const struct daemon *daemon)
 		if (!port || port->config->xdp_mode == DATAPLANE_MODE_NATIVE)
 			continue;
 		link = netlink_find(daemon->netlink, port->name);
-		if (link && link->is_ethernet && dataplane_can_transmit(link->ifindex) == 0)
+		if (link && link->is_ethernet && link->running &&
+		    dataplane_can_transmit(link->ifindex) == 0)
 			return port->name;
 	}
 	return NULL;
@@ -506,7 +506,7 @@ void ports_sync(struct daemon *daemon)
 		port->config = config_find(daemon->config, port->name);
 		if (!port->config ||
 		    (port->config->is_pattern && !netlink_find(daemon->netlink, port->name)))
-			port_free(port, !netlink_find(daemon->netlink, port->name));
+			port_free(port);
 	}
 	no_transmit = find_no_transmit(daemon);
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
@@ -539,7 +539,7 @@ void ports_close(struct daemon *daemon, bool keep)
 			if (keep)
 				port_forget(port);
 			else
-				port_free(port, false);
+				port_free(port);
 		}
 	}
 }
