@@ -77,6 +77,16 @@ static __always_inline struct mcastd_route *route_find(const struct iphdr *ip, _
 	return of_source;
 }
 
+/* False: larger than the port's MTU, counted. */
+static __always_inline bool port_fits(const struct frame *f, const struct mcastd_port *port,
+				      struct mcastd_port_stats *stats)
+{
+	if (bpf_ntohs(f->ip->tot_len) <= port->mtu)
+		return true;
+	stats->out_too_big++;
+	return false;
+}
+
 /*
  * The part of the work that differs from port to port: true when the frame may leave there, its
  * source MAC is then the port's. Counts either way.
@@ -92,10 +102,8 @@ static __always_inline bool port_finish(struct xdp_md *ctx, struct frame *f,
 		stats->out_ttl_threshold++;
 		return false;
 	}
-	if (bpf_ntohs(f->ip->tot_len) > port->mtu) {
-		stats->out_too_big++;
+	if (!port_fits(f, port, stats))
 		return false;
-	}
 	to[0] = mac[0];
 	to[1] = mac[1];
 	to[2] = mac[2];
@@ -133,11 +141,14 @@ static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, stru
 		return MCASTD_REDIRECT_FAILED;
 	if (!frame_prepare(ctx, f))
 		return MCASTD_REDIRECT_FAILED;
+	*action = XDP_DROP;
 	if (!(port->flags & MCASTD_PORT_EGRESS)) {
 		id = MCASTD_SET_PLAIN;
-		*action = XDP_DROP;
 		if (!port_finish(ctx, f, port, stats))
 			return MCASTD_FORWARDED;
+	} else if (!port_fits(f, port, stats)) {
+		/* The kernel would leave it out before the egress program could count it. */
+		return MCASTD_FORWARDED;
 	}
 	all = bpf_map_lookup_elem(&mcastd_sets, &id);
 	if (!all)
