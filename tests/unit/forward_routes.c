@@ -354,13 +354,15 @@ static void test_boundary(void **state)
 static void test_full_map(void **state)
 {
 	struct bed *bed = *state;
+	int error = 0;
 
 	bed->recorder.fail = -ENOSPC;
 	report(bed, D1, RECORD_ALLOW, LIST(1));
 	assert_int_equal(bed->recorder.n, 0);
-	assert_int_equal(forward_retry(bed->forward), 2);
+	assert_int_equal(forward_retry(bed->forward, &error), 2);
+	assert_int_equal(error, -ENOSPC);
 	bed->recorder.fail = 0;
-	assert_int_equal(forward_retry(bed->forward), 0);
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
 	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
 	/* Removal that fails is tried again too. */
 	bed->recorder.fail = -EBUSY;
@@ -368,7 +370,7 @@ static void test_full_map(void **state)
 	perform(bed);
 	assert_int_equal(bed->recorder.n, 2);
 	bed->recorder.fail = 0;
-	assert_int_equal(forward_retry(bed->forward), 0);
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
 	assert_int_equal(bed->recorder.n, 0);
 }
 

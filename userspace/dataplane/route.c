@@ -309,10 +309,13 @@ static int route_set(void *ctx, const struct forward_route *wanted)
 	int err = make_key(&wanted->group, &wanted->source, &key);
 
 	_Static_assert((int)MCASTD_SIDES == (int)FORWARD_SIDES, "sides are numbered alike");
+	route = err ? NULL : route_find(dp, &key);
+	/* Before port sets are made in vain: while the maps are full this is asked often. */
+	if (!err && !route && !dp->n_free_indexes && !dp->n_retired)
+		err = -ENOSPC;
 	for (unsigned int side = 0; side < MCASTD_SIDES && !err; side++)
 		err = out_acquire(dp, side, &wanted->out[side], &out[side]);
-	route = err ? NULL : route_find(dp, &key);
-	if (route)
+	if (!err && route)
 		route_change(dp, route, out, true);
 	else if (!err && memcmp(key.source, any_source, 4) == 0)
 		err = route_add(dp, &key, out, true, &route);

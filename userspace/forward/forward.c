@@ -17,6 +17,9 @@
 
 #define WORDS (ENGINE_MAX_PORTS / 64)
 
+/* While the maps are full, more than so many attempts in a row would only take time. */
+#define RETRY_FAILURES 1000
+
 struct port_map {
 	uint64_t w[WORDS];
 };
@@ -65,6 +68,8 @@ struct forward {
 	size_t n_open; /* routes that are not applied */
 	size_t n_routes;
 	bool stale; /* memory ran out: something was not computed */
+	int error;  /* why the last one was not applied */
+	size_t retry_bucket;
 
 	/* Scratch of one forward_update_group(). */
 	struct port_map star; /* ports in EXCLUDE mode */
@@ -148,6 +153,8 @@ static bool route_apply(struct forward *forward, struct route *route)
 	if (route->gone && err == -ENOENT) /* it never got there */
 		err = 0;
 	route->applied = err == 0;
+	if (err)
+		forward->error = err;
 	if (was_open && route->applied)
 		forward->n_open--;
 	else if (!was_open && !route->applied)
@@ -527,10 +534,43 @@ void forward_update_all(struct forward *forward)
 	engine_each_membership(forward->engine, 0, update_membership, forward);
 }
 
-size_t forward_retry(struct forward *forward)
+static bool group_is_open(const struct group *group)
 {
-	if (forward->n_open || forward->stale)
+	for (const struct route *route = group->routes; route; route = route->next)
+		if (!route->applied)
+			return true;
+	return false;
+}
+
+/* Goes on as long as something succeeds, the next time where it has stopped. */
+static void retry_open(struct forward *forward)
+{
+	size_t mask = forward->n_buckets - 1;
+	unsigned int failures = 0;
+
+	for (size_t i = 0; i <= mask && forward->n_open && failures < RETRY_FAILURES; i++) {
+		struct group *group = forward->buckets[++forward->retry_bucket & mask], *next;
+
+		for (; group; group = next) {
+			struct addr addr = group->addr;
+			size_t before = forward->n_open;
+
+			next = group->next;
+			if (!group_is_open(group))
+				continue;
+			forward_update_group(forward, &addr);
+			failures = forward->n_open < before ? 0 : failures + 1;
+		}
+	}
+}
+
+size_t forward_retry(struct forward *forward, int *error)
+{
+	if (forward->stale)
 		forward_update_all(forward);
+	else if (forward->n_open)
+		retry_open(forward);
+	*error = forward->stale ? -ENOMEM : forward->error;
 	return forward->n_open + forward->stale;
 }
 

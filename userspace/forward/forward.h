@@ -67,8 +67,11 @@ void forward_update_group(struct forward *forward, const struct addr *group);
 void forward_update_all(struct forward *forward);
 /* The same for the groups of one port: its querier role changed. */
 void forward_update_port(struct forward *forward, unsigned int port);
-/* Tries the differences again that could not be applied; returns how many are still open. */
-size_t forward_retry(struct forward *forward);
+/*
+ * Tries the differences again that could not be applied; returns how many are still open, and why
+ * the last of them is.
+ */
+size_t forward_retry(struct forward *forward, int *error);
 
 typedef bool (*forward_route_fn)(const struct forward_route *route, bool applied, void *arg);
 /* In no particular order, until fn returns false. */

@@ -51,19 +51,44 @@ static uint64_t min_deadline(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static void tell_open_routes(struct daemon *daemon, size_t n, int error)
+{
+	if (n && !daemon->n_open_routes && error == -ENOSPC)
+		log_error("%zu routes found no room, their groups are not forwarded as they should "
+			  "be: the maps are full; raise max-routes, it counts from the next start "
+			  "without adopted maps",
+			  n);
+	else if (n && !daemon->n_open_routes)
+		log_error("%zu routes could not be changed: %s; tried again", n, strerror(-error));
+	else if (!n && daemon->n_open_routes)
+		log_notice("all routes are in place again");
+	daemon->n_open_routes = n;
+}
+
+/* Returns true while something has still failed. */
+static bool retry_failed(struct daemon *daemon)
+{
+	bool ports_failed = any_port_failed(daemon);
+	size_t n;
+	int error;
+
+	if (ports_failed)
+		ports_sync(daemon);
+	n = forward_retry(daemon->forward, &error);
+	tell_open_routes(daemon, n, error);
+	return ports_failed || n;
+}
+
 /* The data plane's own upkeep, and what could not be done before. */
 static uint64_t maintain_due(void *arg, uint64_t now)
 {
 	struct daemon *daemon = arg;
 	uint64_t next = dataplane_maintain(daemon->dataplane, now);
 
-	if (any_port_failed(daemon)) {
-		ports_sync(daemon);
-		next = min_deadline(next, now + RETRY_MS);
-	}
-	if (forward_retry(daemon->forward))
-		next = min_deadline(next, now + RETRY_MS);
-	return next;
+	/* Not with every message that arrives while something has failed. */
+	if (now >= daemon->retry_at)
+		daemon->retry_at = retry_failed(daemon) ? now + RETRY_MS : 0;
+	return daemon->retry_at ? min_deadline(next, daemon->retry_at) : next;
 }
 
 /* Every host has had its time to report: what nobody has asked for since is removed. */

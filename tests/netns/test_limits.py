@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Issue 5 points 5 and 7: full maps, ports that cannot, ports that vanish, and the idle daemon."""
+
+import os
+import time
+
+from bed import G, Bed, through
+from lab import packet, wait_for
+from lab.netns import run
+
+LONG = "query-interval = 1000\nquery-max-response-time = 60\nimmediate-leave = true\n"
+CROWD = 100000
+RECORDS = 180  # in one report
+
+
+def fds(mcastd):
+    return len(os.listdir(f"/proc/{mcastd.process.pid}/fd"))
+
+
+
+# --- full maps -----------------------------------------------------------------------------------
+
+def test_more_groups_than_routes(lab):
+    """max-routes: those that found room go on, the rest is shown, and gets room that becomes free."""
+    bed = Bed(lab)
+    groups = [f"239.3.0.{n}" for n in range(1, 31)]
+    with bed.daemon(LONG + "max-routes = 16\n") as mcastd:
+        for group in groups:
+            bed.h1.report((packet.TO_EX, group, ()))
+        mcastd.wait(lambda: len(mcastd.ctl("show", "groups", "d1")["groups"]) == 30,
+                    what="30 groups")
+
+        def installed():
+            return {f["group-address"]: f["installed"] for f in mcastd.ctl("show", "flows")["flows"]}
+
+        told = installed()
+        assert len(told) == 30 and sum(told.values()) == 15, told
+        assert mcastd.log().count("raise max-routes") == 1
+        for host in bed.hosts:
+            host.wire.clear()
+        for group in groups:
+            frames = bed.send(group)
+            bed.expect({bed.h1: through(frames, bed.d1)} if told[group] else {})
+        for group in groups[:20]:
+            bed.h1.report((packet.TO_IN, group, ()))
+        mcastd.wait(lambda: installed() == {g: True for g in groups[20:]}, 6,
+                    "the groups that are left to have a route")
+        for group in groups[20:]:
+            bed.expect({bed.h1: through(bed.send(group), bed.d1)})
+
+
+# --- ports that vanish ---------------------------------------------------------------------------
+
+def test_port_vanishes_from_a_set(lab):
+    """An interface that is deleted, at this end or the other: the others go on, nothing is kept."""
+    bed = Bed(lab)
+    config = bed.config(LONG) + "interface x1 {\n    role = downstream\n}\n"
+    with bed.daemon(LONG) as mcastd:
+        receiver = bed.h1.receiver(G).join()
+        bed.h3.report((packet.TO_EX, G, ()))
+        mcastd.wait_member("d1", G)
+        mcastd.wait_member("d2", G)
+        stream = bed.source.stream(G).start(per_second=2000)
+        seen = []
+        for number in range(4):
+            port = bed.router.port("x1", "10.0.7.100/24")
+            host = port.host("10.0.7.10", f"x{number}")
+            # Only now: a link that cannot transmit yet would turn all ports to generic mode.
+            mcastd.reload(config)
+            mcastd.wait(lambda: mcastd.interface("x1")["state"] == "up", what="x1 up")
+            host.report((packet.TO_EX, G, ()))
+            mcastd.wait_member("x1", G)
+            host.wait_data(G)
+            bed.router.ports.remove(port)
+            if number % 2:
+                host.space.ip("link", "del", host.ifname)
+            else:
+                bed.router.space.ip("link", "del", "x1")
+            mcastd.wait(lambda: mcastd.interface("x1")["state"] == "absent", 20, "x1 gone")
+            mcastd.wait_no_member("x1", G)
+            mcastd.reload(bed.config(LONG))
+            seen.append((fds(mcastd), bpf_maps_of(mcastd)))
+        stream.stop()
+        bed.router.settle()
+        numbers = [number for _source, _stream, number in receiver.drain()]
+        assert numbers == list(range(numbers[0], stream.sent))
+        assert seen[0] == seen[2] and seen[1] == seen[3], seen
+
+
+def bpf_maps_of(mcastd):
+    """Descriptors of BPF maps that the daemon holds."""
+    directory = f"/proc/{mcastd.process.pid}/fd"
+    return sum(os.readlink(f"{directory}/{fd}") == "anon_inode:bpf-map"
+               for fd in os.listdir(directory))
+
+
+# --- ports that cannot ---------------------------------------------------------------------------
+
+def test_silent_skips_are_told(lab):
+    """
+    A broadcast leaves out, without a word, a member that has no XDP transmit and one whose MTU is
+    too small. Who it is and why is in the log, once, and in show interfaces until it is over.
+    """
+    bed = Bed(lab)
+    x1 = bed.router.port("x1", "10.0.7.100/24")
+    narrow = x1.host("10.0.7.10", "x1h")
+    bed.router.space.ip("link", "set", "x1", "mtu", "600")
+    bed.h3.space.run("ethtool", "-K", "eth0", "gro", "off")
+    config = LONG + "xdp-mode = native\n" + x1.config("downstream")
+    with bed.daemon(config) as mcastd:
+        for host, port in ((bed.h1, "d1"), (bed.h3, "d2"), (narrow, "x1")):
+            host.report((packet.TO_EX, G, ()))
+            mcastd.wait_member(port, G)
+        for host in [*bed.hosts, narrow]:
+            host.wire.clear()
+        sent = []
+
+        def note(name):
+            sent.append(bed.source.send_data(G, bytes(1000)))
+            return mcastd.interface(name).get("xdp-note", "")
+
+        mcastd.wait(lambda: "no part" in note("x1") and "no part" in note("d2"), 25,
+                    "both ports to be named")
+        assert "MTU" in note("x1") and "transmit" in note("d2")
+        assert "xdp-note" not in mcastd.interface("d1")
+        bed.router.settle()
+        assert bed.h1.data() == through(sent, bed.d1)
+        assert not narrow.data() and not bed.h3.data()
+        for name in ("x1", "d2"):
+            assert sum(f"{name}: takes no part" in line for line in mcastd.log().splitlines()) == 1
+
+        bed.router.space.ip("link", "set", "x1", "mtu", "1500")
+        mcastd.wait(lambda: "no part" not in note("x1"), 15, "x1 to take part again")
+        assert narrow.data()
+
+
+def test_too_big_is_counted(lab):
+    """MTU too small for the only member: not sent, counted; what fits is sent."""
+    bed = Bed(lab)
+    bed.router.space.ip("link", "set", "d2", "mtu", "600")
+    with bed.daemon(LONG) as mcastd:
+        bed.h3.report((packet.TO_EX, G, ()))
+        mcastd.wait_member("d2", G)
+        bed.h3.wire.clear()
+        for _ in range(3):
+            bed.source.send_data(G, bytes(1000))
+        frames = [bed.source.send_data(G, bytes(500)) for _ in range(2)]
+        bed.expect({bed.h3: through(frames, bed.d2)})
+        data = mcastd.statistics("d2")["data"]
+        assert (data["too-big"], data["sent-packets"]) == (3, 2)
+
+
+# --- queues and idleness -------------------------------------------------------------------------
+
+def test_igmp_on_every_queue(lab):
+    """Issue 5 point 7: a report is heard on whichever receive queue it arrives."""
+    bed = Bed(lab, queues=4)
+    with bed.daemon(LONG) as mcastd:
+        assert mcastd.interface("d1")["queues"] == 4
+        for queue in range(4):
+            script = "; ".join(
+                f"echo {'3' if tx == queue else 0} >/sys/class/net/eth0/queues/tx-{tx}/xps_cpus"
+                for tx in range(4))
+            # `ip netns exec` for its /sys, which is the namespace's.
+            run(["ip", "netns", "exec", bed.h1.space.name, "sh", "-ec", script])
+            before = queue_packets(bed, queue)
+            bed.h1.report((packet.TO_EX, f"239.4.0.{queue}", ()))
+            mcastd.wait_member("d1", f"239.4.0.{queue}")
+            assert queue_packets(bed, queue) > before
+
+
+def queue_packets(bed, queue):
+    """Frames that XDP has seen on one receive queue of d1."""
+    text = bed.router.space.run("ethtool", "-S", "d1")
+    return next(int(line.split(":")[1]) for line in text.splitlines()
+                if line.strip().startswith(f"rx_queue_{queue}_xdp_packets:"))
+
+
+def schedule(mcastd):
+    """(nanoseconds on a CPU, how often it was given one)"""
+    with open(f"/proc/{mcastd.process.pid}/schedstat", encoding="ascii") as file:
+        ran, _waited, times = map(int, file.read().split())
+    return ran, times
+
+
+def test_idle_with_many_groups(lab):
+    """Issue 5 point 7: with 100,000 groups and nothing to do, under 0.1 % of a CPU."""
+    bed = Bed(lab)
+    groups = [f"239.{16 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(CROWD)]
+    reports = [packet.igmp_frame(bed.h1.mac, bed.h1.address, packet.ALL_V3_ROUTERS,
+                                 packet.igmp_report(*[(packet.IS_EX, group, ())
+                                                      for group in groups[n:n + RECORDS]]))
+               for n in range(0, CROWD, RECORDS)]
+    with bed.daemon(LONG + f"max-routes = {CROWD + 100}\n", u=None, log_level="notice") as mcastd:
+        def all_joined():
+            # A busy machine may lose some of a burst: as hosts do, say it again.
+            for number, report in enumerate(reports):
+                bed.h1.send(report)
+                if number % 16 == 0:
+                    time.sleep(0.005)
+            return mcastd.interface("d1")["groups"] == CROWD
+
+        mcastd.wait(all_joined, 60, f"{CROWD} groups")
+        wait_for(lambda: schedule(mcastd)[1] == (time.sleep(1), schedule(mcastd)[1])[1], 60,
+                 "a second of rest")
+        before = schedule(mcastd)
+        time.sleep(6)
+        after = schedule(mcastd)
+        share = (after[0] - before[0]) / 6e9
+        print(f"{share:.5%} of a CPU, woken {after[1] - before[1]} times in 6 s")
+        assert share < 0.001
+        assert after[1] - before[1] < 12
