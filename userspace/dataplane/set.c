@@ -423,10 +423,10 @@ void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted)
 
 	if (out & MCASTD_OUT_PORT && value < MCASTD_MAX_PORTS)
 		wanted[value] = true;
-	if (out & MCASTD_OUT_PORT || out >= dp->map_entries[MAP_SETS])
+	if (out & MCASTD_OUT_PORT || value >= dp->map_entries[MAP_SETS])
 		return;
-	for (uint32_t i = 0; i < dp->sets[out].n; i++)
-		wanted[dp->sets[out].slots[i]] = true;
+	for (uint32_t i = 0; i < dp->sets[value].n; i++)
+		wanted[dp->sets[value].slots[i]] = true;
 }
 
 /* --- devices ------------------------------------------------------------------------------------
@@ -574,11 +574,13 @@ int set_open(struct dataplane *dp)
 
 struct forward_ports out_ports(const struct dataplane *dp, uint32_t out, uint16_t *single)
 {
+	uint32_t value = out & MCASTD_OUT_VALUE;
+
 	if (out == MCASTD_OUT_NONE)
 		return (struct forward_ports){ NULL, 0 };
 	if (!(out & MCASTD_OUT_PORT))
-		return (struct forward_ports){ dp->sets[out].slots, dp->sets[out].n };
-	*single = (uint16_t)(out & MCASTD_OUT_VALUE);
+		return (struct forward_ports){ dp->sets[value].slots, dp->sets[value].n };
+	*single = (uint16_t)value;
 	return (struct forward_ports){ single, 1 };
 }
 
