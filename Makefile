@@ -201,12 +201,15 @@ uninstall: ## remove what install put there; the configuration stays
 	rm -rf $(D)/lib/mcastd $(D)/share/mcastd
 	-rmdir $(DESTDIR)$(SYSCONFDIR)/mcastd.d 2>/dev/null
 
+deb: all ## a Debian package, in out/
+	+$(Q)tools/deb $(VERSION)
+
 clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps demo check build-tests check-unit check-bpf check-netns check-conformance \
-	check-fuzz fuzz bench lint install uninstall clean
+	check-fuzz fuzz bench lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find out -name '*.d' 2>/dev/null)
+-include $(shell find out -name '*.d' -type f 2>/dev/null)
