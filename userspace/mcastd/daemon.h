@@ -95,10 +95,10 @@ struct daemon {
 	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
 	int engine_deadline;
 	int maintain_deadline;
-	bool links_changed; /* netlink told of something that concerns a port */
+	bool links_changed;   /* netlink told of something that concerns a port */
 	uint64_t retry_at;    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes; /* that could not be applied */
-	bool routes_stale;  /* a port or its settings changed: compute all routes anew */
+	bool routes_stale;    /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
