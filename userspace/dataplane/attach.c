@@ -34,7 +34,7 @@ struct found {
 
 static bool uses_map(int prog_fd, uint32_t map_id)
 {
-	uint32_t ids[PROGRAM_MAPS], size;
+	uint32_t ids[PROGRAM_MAPS] = { 0 }, size;
 	struct bpf_prog_info info = { .nr_map_ids = PROGRAM_MAPS, .map_ids = (uintptr_t)ids };
 
 	size = sizeof(info);
