@@ -3,7 +3,8 @@
  * mcastd_egress is the program in every devmap entry: what differs from copy to copy. One program
  * for all ports, because the kernel runs the program of a batch's first frame for the whole batch.
  *
- * mcastd_to_host is run by the daemon on frames for the host's own stack.
+ * mcastd_to_host is run by the daemon on frames for the host's own stack, mcastd_probe once at its
+ * start.
  */
 #include "forward.h"
 #include "maps.h"
@@ -41,4 +42,15 @@ int mcastd_to_host(struct xdp_md *ctx)
 {
 	(void)ctx;
 	return XDP_PASS;
+}
+
+/* XDP_REDIRECT if the kernel can broadcast (Linux 5.14); before, it refuses the flag only here. */
+SEC("xdp")
+int mcastd_probe(struct xdp_md *ctx)
+{
+	__u32 id = MCASTD_SET_PLAIN;
+	void *set = bpf_map_lookup_elem(&mcastd_sets, &id);
+
+	(void)ctx;
+	return set ? bpf_redirect_map(set, 0, BPF_F_BROADCAST) : XDP_ABORTED;
 }

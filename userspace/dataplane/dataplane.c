@@ -183,7 +183,7 @@ static int fail_load(struct dataplane_error *error, int err, const char *what)
 		if (needed[i].type != BPF_MAP_TYPE_ARRAY_OF_MAPS &&
 		    libbpf_probe_bpf_map_type(needed[i].type, NULL) == 0)
 			return dataplane_fail(error, -EOPNOTSUPP,
-					      "this kernel lacks BPF maps of type %s: Linux 5.14 "
+					      "this kernel lacks BPF maps of type %s: Linux 5.15 "
 					      "or later with XDP sockets is needed",
 					      needed[i].name);
 	return fail_errno(error, err, what);
@@ -330,6 +330,26 @@ static int read_ownership(struct dataplane *dp, bool created)
 	return 0;
 }
 
+/* What loading does not show: a kernel too old to broadcast would drop what goes to a port set. */
+static int check_broadcast(const struct dataplane *dp, struct dataplane_error *error)
+{
+	uint8_t frame[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .repeat = 1);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(
+						 bpf_object__find_program_by_name(dp->objects[1],
+										  "mcastd_probe")),
+					 &opts);
+
+	if (err)
+		return fail_errno(error, err, "trying the BPF programs");
+	if (opts.retval != XDP_REDIRECT)
+		return dataplane_fail(error, -EOPNOTSUPP,
+				      "this kernel cannot send a frame to several ports "
+				      "(BPF_F_BROADCAST): Linux 5.15 or later is needed");
+	return 0;
+}
+
 /* Reads what the maps hold, and makes the structures that mirror them. */
 static int open_state(struct dataplane *dp, bool created, struct dataplane_error *error)
 {
@@ -425,6 +445,8 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		err = load_egress(dp, error);
 	if (!err)
 		err = open_state(dp, !pinned[MAP_ABI], error);
+	if (!err)
+		err = check_broadcast(dp, error);
 	if (err) {
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);
