@@ -53,8 +53,12 @@ static bool is_narrow(const struct port *port)
 static void tell_silent(struct port *port)
 {
 	const char *why = "look at its driver's counters (ethtool -S)";
+	int can = dataplane_can_transmit(port->ifindex);
 
-	if (dataplane_can_transmit(port->ifindex) == 0)
+	if (can < 0)
+		why = "perhaps its driver has no XDP transmit, which this kernel cannot tell; set "
+		      "xdp-mode = generic";
+	else if (!can)
 		why = "its driver has no XDP transmit; set xdp-mode = auto";
 	else if (is_narrow(port))
 		why = "its MTU is smaller than that of other ports";

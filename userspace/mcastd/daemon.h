@@ -51,6 +51,7 @@ struct port {
 	unsigned int ifindex;
 	enum dataplane_mode mode; /* how the program is attached */
 	bool forced_generic;	  /* on account of a port that cannot be transmitted to */
+	bool fell_back;		  /* to generic mode: the driver takes no program */
 	struct dataplane_port applied;
 	int all_multicast_fd;
 	struct port_queue *queues;

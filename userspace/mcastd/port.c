@@ -309,6 +309,7 @@ static int port_open(struct port *port, const struct netlink_link *link, enum da
 	err = dataplane_attach(daemon->dataplane, link->ifindex, mode, &port->mode, error);
 	if (err)
 		return err;
+	port->fell_back = mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC;
 	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
 	if (port->all_multicast_fd < 0) {
 		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
@@ -421,6 +422,17 @@ static void ports_add(struct daemon *daemon)
 }
 
 /*
+ * Before Linux 6.3 the kernel does not tell, but a driver that takes no program transmits for none
+ * either. A bond would take one, and run it as on its members, whose frames mean nothing to it.
+ */
+static bool cannot_transmit(const struct port *port, const struct netlink_link *link)
+{
+	int can = link->is_bond ? 0 : dataplane_can_transmit(link->ifindex);
+
+	return can < 0 ? port->open && port->fell_back : !can;
+}
+
+/*
  * The name of a port that cannot be transmitted to natively, or NULL. While there is one, frames
  * for it must arrive in generic mode, whichever port they come in by.
  */
@@ -433,8 +445,7 @@ static const char *find_no_transmit(const struct daemon *daemon)
 		if (!port || port->config->xdp_mode == DATAPLANE_MODE_NATIVE)
 			continue;
 		link = netlink_find(daemon->netlink, port->name);
-		if (link && link->is_ethernet && link->running &&
-		    dataplane_can_transmit(link->ifindex) == 0)
+		if (link && link->is_ethernet && link->running && cannot_transmit(port, link))
 			return port->name;
 	}
 	return NULL;
@@ -493,6 +504,21 @@ static void apply_defaults(struct daemon *daemon)
 	}
 }
 
+static void sync_all(struct daemon *daemon, const char *no_transmit)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+		char note[DATAPLANE_ERROR_MAX];
+		enum dataplane_mode mode;
+
+		if (!port)
+			continue;
+		mode = choose_mode(port, no_transmit, note, sizeof(note));
+		port_sync(port, netlink_find(daemon->netlink, port->name), mode,
+			  note[0] ? note : NULL);
+	}
+}
+
 void ports_sync(struct daemon *daemon)
 {
 	const char *no_transmit;
@@ -509,17 +535,10 @@ void ports_sync(struct daemon *daemon)
 			port_free(port);
 	}
 	no_transmit = find_no_transmit(daemon);
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		struct port *port = daemon->ports[slot];
-		char note[DATAPLANE_ERROR_MAX];
-		enum dataplane_mode mode;
-
-		if (!port)
-			continue;
-		mode = choose_mode(port, no_transmit, note, sizeof(note));
-		port_sync(port, netlink_find(daemon->netlink, port->name), mode,
-			  note[0] ? note : NULL);
-	}
+	sync_all(daemon, no_transmit);
+	/* What only attaching could show. */
+	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
+		sync_all(daemon, no_transmit);
 	apply_defaults(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)

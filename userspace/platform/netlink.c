@@ -101,6 +101,19 @@ static void parse_xdp(const struct nlattr *xdp, struct netlink_link *link)
 	}
 }
 
+static void parse_info(const struct nlattr *info, struct netlink_link *link)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
+		    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
+			link->is_bond = !strncmp(mnl_attr_get_str(attr), "bond",
+						 mnl_attr_get_payload_len(attr));
+	}
+}
+
 /* Fills everything of *link but its addresses. Returns 0 or -EBADMSG. */
 static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 {
@@ -134,6 +147,9 @@ static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 			break;
 		case IFLA_XDP:
 			parse_xdp(attr, link);
+			break;
+		case IFLA_LINKINFO:
+			parse_info(attr, link);
 			break;
 		default:
 			break;

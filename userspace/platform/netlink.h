@@ -27,6 +27,7 @@ struct netlink_link {
 	bool up;      /* administratively */
 	bool running; /* carrier: IFF_LOWER_UP */
 	bool is_ethernet;
+	bool is_bond;
 	unsigned int master;  /* ifindex of a bridge or bond it belongs to, 0 */
 	uint32_t xdp_prog_id; /* 0: no program; not told when one comes or goes by a bpf_link */
 	const struct netlink_address *addresses;
