@@ -26,6 +26,7 @@ SAN_FLAGS = -O2
 endif
 
 PACKAGES := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages.txt)
+PACKAGES_VM := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages-vm.txt)
 
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wvla -Wwrite-strings -Wformat=2 -Wno-format-nonliteral
@@ -115,6 +116,9 @@ $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $
 deps: ## install the Debian 12 packages of tools/packages.txt that are missing
 	$(Q)tools/deps $(PACKAGES)
 
+deps-vm: deps ## and those of tools/packages-vm.txt
+	$(Q)tools/deps $(PACKAGES_VM)
+
 demo: deps ## one source, two LANs, three receivers: watch streams follow joins and leaves
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tools/demo
@@ -138,6 +142,10 @@ check-bpf: all $(BPFTEST) ## packets through the programs with BPF_PROG_TEST_RUN
 
 check-netns: all ## the whole daemon in network namespaces (root)
 	$(Q)MCASTD_OUT=$(abspath $(OUT)) $(PYTEST) -q -p no:cacheprovider -n 4 tests/netns
+
+check-vm: deps-vm ## on Debian's own kernel, emulated: some 15 minutes, not part of check
+	$(Q)$(MAKE) --no-print-directory all build-tests
+	$(Q)tools/vm/run tools/vm/check
 
 check-conformance: ## every requirement of docs/CONFORMANCE.md has the test it names
 	$(Q)tools/conformance docs/CONFORMANCE.md
@@ -207,8 +215,8 @@ deb: all ## a Debian package, in out/
 clean: ## remove out/
 	rm -rf out
 
-.PHONY: all help deps demo check build-tests check-unit check-bpf check-netns check-conformance \
-	check-fuzz fuzz bench lint install uninstall deb clean
+.PHONY: all help deps deps-vm demo check build-tests check-unit check-bpf check-netns check-vm \
+	check-conformance check-fuzz fuzz bench lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
