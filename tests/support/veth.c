@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -106,10 +107,11 @@ void veth_init(struct veth *veth, unsigned int n, int with_gro)
 
 void veth_poll_by_thread(void)
 {
-	char dir[] = "/tmp/mcastd-test-XXXXXX";
+	char dir[64];
 
 	/* It takes a sysfs of this namespace. */
-	if (!mkdtemp(dir) || mount("sysfs", dir, "sysfs", 0, NULL) < 0)
+	snprintf(dir, sizeof(dir), "/tmp/mcastd-test-%d", getpid());
+	if (mkdir(dir, 0700) < 0 || mount("sysfs", dir, "sysfs", 0, NULL) < 0)
 		die("sysfs");
 	run("echo 1 >%s/class/net/r1/threaded", dir);
 	if (umount2(dir, MNT_DETACH) < 0 || rmdir(dir) < 0)
