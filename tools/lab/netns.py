@@ -173,7 +173,7 @@ def _bpffs_mounted():
 
 def mount_bpffs():
     """Mounts the bpf file system at its usual place, once, whoever asks at the same time."""
-    with open("/run/lock/mcastd-lab", "w", encoding="ascii") as lock:
+    with open("/run/mcastd-lab.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _bpffs_mounted():
             run(["mount", "-t", "bpf", "bpf", BPFFS])
