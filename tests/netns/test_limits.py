@@ -21,7 +21,7 @@ def fds(mcastd):
 # --- full maps -----------------------------------------------------------------------------------
 
 def test_more_groups_than_routes(lab):
-    """max-routes: those that found room go on, the rest is shown, and gets room that becomes free."""
+    """max-routes: those that found room go on, the rest is shown, and gets what becomes free."""
     bed = Bed(lab)
     groups = [f"239.3.0.{n}" for n in range(1, 31)]
     with bed.daemon(LONG + "max-routes = 16\n") as mcastd:
@@ -31,7 +31,8 @@ def test_more_groups_than_routes(lab):
                     what="30 groups")
 
         def installed():
-            return {f["group-address"]: f["installed"] for f in mcastd.ctl("show", "flows")["flows"]}
+            return {f["group-address"]: f["installed"]
+                    for f in mcastd.ctl("show", "flows")["flows"]}
 
         told = installed()
         assert len(told) == 30 and sum(told.values()) == 15, told
