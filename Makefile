@@ -81,7 +81,8 @@ out/bpf/%.bpf.o: tools/bench/%.bpf.c
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 out/bpf/%.skel.h: out/bpf/%.bpf.o
-	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@.tmp && mv $@.tmp $@
+	$(Q){ echo '/* NOLINTBEGIN: generated */' && $(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf && \
+		echo '/* NOLINTEND */'; } > $@.tmp && mv $@.tmp $@
 
 # Sources that include a skeleton need it first.
 $(call obj,$(SYS_SRC) $(wildcard tests/bpf/*.c)): | $(BPF_SKEL)

@@ -350,7 +350,7 @@ static void run_case(const struct test_case *c, const uint8_t *mac)
 	    run.moved != (c->verdict == UNCOUNTED ? 0 : 1))
 		fail_msg("%s: action %u verdict %d moved %u, wanted action %u verdict %d", c->name,
 			 run.action, run.verdict, (unsigned int)run.moved, c->action, c->verdict);
-	if (run.out.len != wanted.len || memcmp(run.out.bytes, wanted.bytes, wanted.len))
+	if (run.out.len != wanted.len || memcmp(run.out.bytes, wanted.bytes, wanted.len) != 0)
 		fail_msg("%s: wrong bytes", c->name);
 }
 

@@ -89,6 +89,8 @@ enum {
 	NS_SINKS
 };
 
+static volatile sig_atomic_t stop;
+
 static void clean_up(void)
 {
 	char command[128];
@@ -182,6 +184,8 @@ static void make_links(unsigned int n)
 		run("ip -n %s addr add 10.1.%u.1/24 dev d%u", router, i, i);
 		run("ip -n %s link set h%u up", bench.ns[NS_SINKS], i);
 	}
+	if (!n || n > PORTS_MAX)
+		die("between 1 and %d ports", PORTS_MAX);
 	bench.n_ports = n;
 	enter(NS_SINKS);
 	for (unsigned int i = 0; i < n; i++) {
@@ -216,7 +220,9 @@ static void pin_poller(void)
 	char path[300], comm[32] = "";
 	FILE *file;
 
-	while (proc && (entry = readdir(proc))) {
+	if (!proc)
+		die("/proc: %s", strerror(errno));
+	while ((entry = readdir(proc))) {
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
 		file = atoi(entry->d_name) > 0 ? fopen(path, "re") : NULL;
 		if (!file)
@@ -365,7 +371,7 @@ static void open_mcastd(void)
 		snprintf(origin, sizeof(origin), "10.1.%u.0/24", i);
 		set_mcastd_port(i + 2, name, bench.ports[i], origin);
 	}
-	for (unsigned int i = 0; i < bench.n_routes; i++)
+	for (unsigned int i = 0; bench.n_ports && i < bench.n_routes; i++)
 		set_mcastd_route("239.100.0.0", i,
 				 (uint16_t[]){ (uint16_t)(2 + i % bench.n_ports) }, 1);
 	if (bench.with_set)
@@ -428,7 +434,7 @@ static void open_mroute(void)
 	add_vif(0, bench.upstream);
 	for (unsigned int i = 0; i < mroute_ports(); i++)
 		add_vif(i + 1, bench.ports[i]);
-	for (unsigned int i = 0; i < bench.n_routes; i++)
+	for (unsigned int i = 0; mroute_ports() && i < bench.n_routes; i++)
 		set_mfc("239.100.0.0", i, 1 + i % mroute_ports(), 1);
 }
 
@@ -560,8 +566,10 @@ static void measure_all(const unsigned int *sizes, size_t n_sizes, const unsigne
 		for (unsigned int round = 0; round < bench.rounds; round++) {
 			for (size_t f = 0; f < n_fan_outs; f++) {
 				for (int v = 0; v < VARIANTS; v++) {
-					if (bench.only && strcmp(bench.only, variant_names[v]))
+					if (bench.only && strcmp(bench.only, variant_names[v]) != 0)
 						continue;
+					if (stop)
+						break;
 					if (v == MROUTE && fan_outs[f] > mroute_ports())
 						continue;
 					use((enum variant)v, fan_outs[f]);
@@ -648,7 +656,7 @@ static void measure_all_direct(const unsigned int *fan_outs, size_t n_fan_outs)
 		unsigned int best[VARIANTS];
 
 		memset(best, 0xff, sizeof(best));
-		for (unsigned int round = 0; round < bench.rounds; round++)
+		for (unsigned int round = 0; round < bench.rounds && !stop; round++)
 			for (int v = 0; v < VARIANTS; v++)
 				if (v != MROUTE)
 					best[v] =
@@ -686,7 +694,7 @@ static size_t parse_list(const char *text, unsigned int *list, size_t max)
 static void on_end(int signal)
 {
 	(void)signal;
-	exit(1);
+	stop = 1;
 }
 
 int main(int argc, char **argv)
@@ -740,5 +748,5 @@ int main(int argc, char **argv)
 		measure_all_direct(fan_outs, n_fan_outs);
 	else
 		measure_all(sizes, n_sizes, fan_outs, n_fan_outs);
-	return 0;
+	return stop ? 1 : 0;
 }

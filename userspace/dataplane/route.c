@@ -427,7 +427,7 @@ static bool adopt_entry(struct dataplane *dp, const struct route_key *key, uint3
 	if (!index || index >= dp->map_entries[MAP_ROUTES])
 		return false;
 	entry = &dp->routes[index];
-	if (memcmp(entry->source, key->source, 4) || memcmp(entry->group, key->group, 4))
+	if (memcmp(entry->source, key->source, 4) != 0 || memcmp(entry->group, key->group, 4) != 0)
 		return false;
 	route = route_new(dp, key, index);
 	if (!route)
