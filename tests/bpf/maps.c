@@ -567,6 +567,19 @@ static void foreign_program(void **state)
 }
 
 /* Modes on request, one after the other; the same program serves all interfaces. */
+/* The dispatcher of libxdp is loaded anew for each interface. */
+static bool is_dispatcher(uint32_t prog_id)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return strcmp(info.name, "xdp_dispatcher") == 0;
+}
+
 static void attach_modes(void **state)
 {
 	struct dataplane_error error = { "" };
@@ -590,7 +603,8 @@ static void attach_modes(void **state)
 				 0);
 		assert_int_equal(got, DATAPLANE_MODE_GENERIC);
 	}
-	assert_int_equal(program_on(1), program_on(2));
+	if (!is_dispatcher(program_on(1)))
+		assert_int_equal(program_on(1), program_on(2));
 	assert_int_equal(dataplane_detach(bed.dp, bed.veth.ifindex[1]), 0);
 	assert_int_equal(program_on(1), 0);
 	assert_int_not_equal(program_on(2), 0);
