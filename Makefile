@@ -175,7 +175,7 @@ bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)tools/bench/run
 	$(Q)$(OUT)/bench/engine
 
-lint: ## clang-format, clang-tidy, cppcheck, shellcheck, layers
+lint: $(BPF_SKEL) out/bpf/bench.skel.h ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 	$(Q)tools/lint
 
 # --- install -----------------------------------------------------------------------------------

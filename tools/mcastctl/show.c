@@ -47,8 +47,8 @@ const char *format_seconds(const json_t *seconds, char out[TEXT_MAX])
 
 const char *format_count(double count, char out[TEXT_MAX])
 {
-	static const char units[] = "kMGTPE";
-	int unit = -1;
+	static const char units[] = " kMGTPE";
+	unsigned int unit = 0;
 
 	if (!(count >= 0))
 		count = 0;
@@ -56,7 +56,7 @@ const char *format_count(double count, char out[TEXT_MAX])
 		snprintf(out, TEXT_MAX, "%.0f", count);
 		return out;
 	}
-	while (count >= 999.5 && unit < 5) {
+	while (count >= 999.5 && unit < sizeof(units) - 2) {
 		count /= 1000;
 		unit++;
 	}

@@ -90,6 +90,7 @@ static struct client *find_oldest(const struct server *server, const struct clie
 {
 	struct client *client = server->oldest;
 
+	// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_client() takes it off the list
 	while (client && (client == but || client->stays || client->state == CLIENT_MONITORS))
 		client = client->next;
 	return client;
@@ -102,6 +103,7 @@ static void set_expiry(struct client *client, uint32_t ms)
 
 	client->expires = loop_now(server->loop) + ms;
 	for (const struct client *c = server->oldest; c; c = c->next)
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_client() takes it off the list
 		if (c->expires < earliest)
 			earliest = c->expires;
 	loop_deadline_set(server->loop, server->deadline, earliest);
@@ -577,6 +579,7 @@ void server_close(struct server *server)
 	if (!server)
 		return;
 	while (server->oldest)
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_client() takes it off the list
 		close_client(server->oldest);
 	if (server->deadline >= 0)
 		loop_remove_deadline(server->loop, server->deadline);

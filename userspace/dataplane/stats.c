@@ -40,7 +40,7 @@ int dataplane_port_stats(struct dataplane *dp, unsigned int slot, struct mcastd_
 	int err;
 
 	memset(stats, 0, sizeof(*stats));
-	cpus = calloc(dp->n_cpus * fields, sizeof(*cpus));
+	cpus = calloc(dp->n_cpus * fields, sizeof(uint64_t));
 	if (!cpus)
 		return -ENOMEM;
 	err = bpf_map_lookup_elem(dp->map_fd[MAP_PSTATS], &slot, cpus);

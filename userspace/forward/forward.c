@@ -195,17 +195,18 @@ static void route_want(struct forward *forward, struct route *route, const struc
 	route_apply(forward, route);
 }
 
-/* Wants the route gone; frees it when that has been done. */
-static void route_unwant(struct forward *forward, struct route **at)
+/* Wants the route gone. Returns true when that has been done, and *at is the next one. */
+static bool route_unwant(struct forward *forward, struct route **at)
 {
 	struct route *route = *at;
 
 	route->gone = true;
 	if (!route_apply(forward, route))
-		return;
+		return false;
 	*at = route->next;
 	forward->n_routes--;
 	free(route);
+	return true;
 }
 
 /* Where the pointer to a group stands, or would stand. */
@@ -421,11 +422,8 @@ static struct route **unwant_before(struct forward *forward, struct route **at,
 				    const struct addr *source)
 {
 	while (*at && (!source || addr_cmp(&(*at)->source, source) < 0)) {
-		struct route *route = *at;
-
-		route_unwant(forward, at);
-		if (*at == route) /* could not be removed yet */
-			at = &route->next;
+		if (!route_unwant(forward, at))
+			at = &(*at)->next;
 	}
 	return at;
 }
