@@ -418,6 +418,21 @@ static void test_held_and_forgotten(void **state)
 	assert_int_equal(bed->recorder.n, 0);
 }
 
+/* P-4.2-NOBACK: with one downstream, what comes from there needs no set that holds it. */
+static void test_only_downstream(void **state)
+{
+	struct bed *bed = *state;
+
+	forward_port_set(bed->forward, D2, &(struct forward_port){ 0 });
+	forward_port_set(bed->forward, D3, &(struct forward_port){ 0 });
+	report(bed, D1, RECORD_TO_EX, NONE);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1");
+	forward_port_set(bed->forward, D2,
+			 &(struct forward_port){ .present = true, .role = PORT_DOWNSTREAM });
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +446,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_non_querier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_only_downstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_and_forgotten, setup, teardown),
 	};

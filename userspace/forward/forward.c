@@ -60,7 +60,8 @@ struct forward {
 	const struct forward_ops *ops;
 	void *ctx;
 	struct forward_port ports[ENGINE_MAX_PORTS];
-	unsigned int end_port; /* above the highest port */
+	unsigned int end_port;	      /* above the highest port */
+	unsigned int only_downstream; /* the downstream port if there is just one, else 0 */
 	struct group **buckets;
 	size_t n_buckets, n_groups;    /* n_buckets is a power of two */
 	struct port_map held_upstream; /* where held routes send what comes from downstream */
@@ -184,6 +185,10 @@ static struct route *route_insert(struct forward *forward, struct group *group, 
 static void route_want(struct forward *forward, struct route *route, const struct port_map *down)
 {
 	struct port_map both = port_map_union(down, &forward->upstream);
+
+	/* Nothing goes back: what comes from the one downstream there is can leave it out. */
+	if (forward->only_downstream)
+		port_map_clear(&both, forward->only_downstream);
 
 	if (route->applied && !route->gone &&
 	    port_map_equal(&route->out[FORWARD_FROM_UPSTREAM], down) &&
@@ -614,9 +619,17 @@ void forward_release(struct forward *forward)
 
 void forward_port_set(struct forward *forward, unsigned int port, const struct forward_port *info)
 {
+	unsigned int n = 0;
+
 	forward->ports[port] = *info;
 	if (port >= forward->end_port)
 		forward->end_port = port + 1;
+	forward->only_downstream = 0;
+	for (unsigned int i = 1; i < forward->end_port; i++) {
+		if (!forward->ports[i].present || forward->ports[i].role != PORT_DOWNSTREAM)
+			continue;
+		forward->only_downstream = n++ ? 0 : i;
+	}
 }
 
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)
