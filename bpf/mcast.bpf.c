@@ -41,18 +41,26 @@ static __always_inline bool is_for_host(const struct ethhdr *eth)
 	return !differ;
 }
 
+/* To the socket of this queue; without one the answer is `otherwise`. */
+static __always_inline int to_daemon(struct xdp_md *ctx, const struct arrival *at, int otherwise)
+{
+	__u32 queue = ctx->rx_queue_index;
+
+	if (queue >= MCASTD_MAX_QUEUES)
+		return otherwise;
+	return bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), otherwise);
+}
+
 /*
  * IGMP goes to the daemon whatever its addresses, length and options; the daemon checks it. A
  * fragment is the stack's business (R-FRAG), and so is everything when no daemon listens.
  */
 static __always_inline int punt(struct xdp_md *ctx, const struct frame *f, const struct arrival *at)
 {
-	__u32 queue = ctx->rx_queue_index;
 	int action = XDP_PASS;
 
-	if (!(f->ip->frag_off & bpf_htons(IP_FRAGMENT)) && queue < MCASTD_MAX_QUEUES)
-		action =
-			bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), XDP_PASS);
+	if (!(f->ip->frag_off & bpf_htons(IP_FRAGMENT)))
+		action = to_daemon(ctx, at, XDP_PASS);
 	at->stats->verdict[action == XDP_REDIRECT ? MCASTD_IGMP_PUNTED : MCASTD_IGMP_PASSED]++;
 	return action;
 }
@@ -63,6 +71,16 @@ static __always_inline __u32 default_out(const struct frame *f, const struct arr
 	__u32 out = at->port->default_out;
 
 	return out != MCASTD_OUT_NONE && at_boundary(0, f->ip->daddr) ? MCASTD_OUT_NONE : out;
+}
+
+/*
+ * A packet that some port has no room for and that may be fragmented goes to the daemon, which can;
+ * one that must not be is left out where it does not fit.
+ */
+static __always_inline bool may_need_fragments(const struct frame *f, const struct arrival *at)
+{
+	return bpf_ntohs(f->ip->tot_len) > at->port->least_mtu &&
+	       !(f->ip->frag_off & bpf_htons(IP_DONT_FRAGMENT));
 }
 
 static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const struct arrival *at)
@@ -93,7 +111,12 @@ static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const st
 	}
 	if (stats)
 		route_count(stats, f, at);
-	verdict = send_to(ctx, f, at, out, &action);
+	if (may_need_fragments(f, at)) {
+		action = to_daemon(ctx, at, XDP_DROP);
+		verdict = action == XDP_REDIRECT ? MCASTD_FORWARDED : MCASTD_REDIRECT_FAILED;
+	} else {
+		verdict = send_to(ctx, f, at, out, &action);
+	}
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(at, verdict);
 	at->stats->verdict[MCASTD_FORWARDED]++;

@@ -14,6 +14,7 @@
 #include "mcastd/abi.h"
 
 #define IP_FRAGMENT 0x3fff /* the MF flag and the offset */
+#define IP_DONT_FRAGMENT 0x4000
 #define VLAN_ID 0x0fff
 
 /* What stands between the addresses and the type of a tagged frame. */

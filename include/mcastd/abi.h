@@ -102,7 +102,7 @@ struct mcastd_port {
 	__u32 mtu;	   /* bytes of IP packet that fit */
 	__u16 vlan;	   /* 802.1Q id of its frames; 0: untagged */
 	__u16 generation;  /* moves when an arrival check was changed */
-	__u32 reserved;
+	__u32 least_mtu;   /* of all ports: a larger packet may have to be fragmented */
 };
 
 /* Key of mcastd_groups; its value is a route index (__u32), never replaced, only added or removed.

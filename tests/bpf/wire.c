@@ -151,6 +151,8 @@ static void check_limits(const char *group, bool others)
 	if (others)
 		expect(3, &frame);
 	datagram_init(&frame, "192.0.2.1", group, 9, 101, 1); /* 129 octets */
+	frame.bytes[DATAGRAM_IP + 6] |= 0x40;		      /* not to be fragmented */
+	datagram_fix(&frame);
 	send_frame(1, &frame);
 	if (others)
 		expect(3, &frame);

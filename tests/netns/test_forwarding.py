@@ -245,16 +245,37 @@ def test_flow_counters(bed):
 
 
 def test_departure_mtu(bed):
-    """D-MTU, D-ICMP: what does not fit is not sent, is counted, and raises no ICMP error."""
+    """
+    D-MTU, D-ICMP: what does not fit goes in fragments, or with DF is not sent there and counted; it
+    raises no ICMP error. Ports with room get it whole.
+    """
     bed.router.space.ip("link", "set", "d1", "mtu", "1000")
     bed.h1.receiver(G).join()
     bed.h3.receiver(G).join()
     bed.mcastd.wait_member("d1", G)
     bed.mcastd.wait_member("d2", G)
     fits = [bed.source.send_data(G, bytes(1000 - 28))]
-    large = [bed.source.send_data(G, bytes(1001 - 28), flags_offset=flags) for flags in (0, 0x4000)]
+    large = [bed.source.send_data(G, bytes(1001 - 28), flags_offset=0x4000)]
     bed.expect({bed.h1: through(fits, bed.d1), bed.h3: through(fits + large, bed.d2)})
-    assert bed.mcastd.statistics("d1")["data"]["too-big"] == 2
+    assert bed.mcastd.statistics("d1")["data"]["too-big"] == 1
+
+    datagram = bytes(range(256)) * 5
+    large = bed.source.send_data(G, datagram)
+    whole = bed.h3.wire.wait(lambda d: packet.is_data(d, G))
+    assert [frame.data for frame in whole] == through([large], bed.d2)
+    pieces = [frame.data for frame in bed.h1.wire.wait(lambda d: packet.is_data(d, G), 2)]
+    payload = b""
+    for number, piece in enumerate(pieces):
+        total, flags = struct.unpack("!H2xH", piece[16:22])
+        assert total <= 1000 and packet.checksum(piece[14:34]) == 0
+        assert piece[:14] == through([large], bed.d1)[0][:14] and piece[22] == 7
+        assert flags == (0x2000 if number == 0 else 0) | len(payload) // 8
+        payload += piece[34:14 + total]
+    assert payload == large[34:]
+    bed.router.settle()
+    assert len(bed.h1.data(G)) == 2 and len(bed.h3.data(G)) == 1 and not bed.source.data(G)
+    assert bed.mcastd.statistics("d1")["data"]["fragmented"] == 1
+    assert bed.mcastd.statistics("d2")["data"]["fragmented"] == 0
 
 
 def test_unicast_is_unaffected(bed):

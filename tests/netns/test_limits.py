@@ -10,6 +10,7 @@ from lab.netns import run
 
 LONG = "query-interval = 1000\nquery-max-response-time = 60\nimmediate-leave = true\n"
 CROWD = 100000
+DONT_FRAGMENT = 0x4000
 RECORDS = 180  # in one report
 
 
@@ -117,7 +118,7 @@ def test_silent_skips_are_told(lab):
         sent = []
 
         def note(name):
-            sent.append(bed.source.send_data(G, bytes(1000)))
+            sent.append(bed.source.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT))
             return mcastd.interface(name).get("xdp-note", "")
 
         mcastd.wait(lambda: "no part" in note("x1") and "no part" in note("d2"), 25,
@@ -136,7 +137,7 @@ def test_silent_skips_are_told(lab):
 
 
 def test_too_big_is_counted(lab):
-    """MTU too small for the only member: not sent, counted; what fits is sent."""
+    """MTU too small for the only member, DF set: not sent, counted; what fits is sent."""
     bed = Bed(lab)
     bed.router.space.ip("link", "set", "d2", "mtu", "600")
     with bed.daemon(LONG) as mcastd:
@@ -144,7 +145,7 @@ def test_too_big_is_counted(lab):
         mcastd.wait_member("d2", G)
         bed.h3.wire.clear()
         for _ in range(3):
-            bed.source.send_data(G, bytes(1000))
+            bed.source.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT)
         frames = [bed.source.send_data(G, bytes(500)) for _ in range(2)]
         bed.expect({bed.h3: through(frames, bed.d2)})
         data = mcastd.statistics("d2")["data"]

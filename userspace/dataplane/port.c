@@ -71,6 +71,19 @@ static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplan
 	entry->ifindex = port->ifindex;
 }
 
+/* Every port is told of the least MTU there is. */
+static void tell_least_mtu(struct dataplane *dp)
+{
+	uint32_t least = UINT32_MAX;
+
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex && dp->ports[slot].mtu < least)
+			least = dp->ports[slot].mtu;
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex)
+			dp->ports[slot].least_mtu = least;
+}
+
 int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dataplane_port *port,
 		       struct dataplane_error *error)
 {
@@ -92,6 +105,7 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 		route_exclude_arrival(dp, slot);
 	if (entry->ifindex) {
 		port_fill(dp, slot, port);
+		tell_least_mtu(dp);
 		err = prefix_maps_update(dp);
 		return err ? dataplane_fail(error, err, "%s: its prefixes: %s", port->name,
 					    strerror(-err))
@@ -100,6 +114,7 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 
 	/* First what leads to the port, last what makes it one. */
 	port_fill(dp, slot, port);
+	tell_least_mtu(dp);
 	err = prefix_maps_update(dp);
 	if (!err)
 		err = set_add_device(dp, slot);
@@ -130,6 +145,7 @@ int dataplane_port_del(struct dataplane *dp, unsigned int slot)
 	entry->default_out = MCASTD_OUT_NONE;
 	out_release(dp, out);
 	memset(entry, 0, sizeof(*entry));
+	tell_least_mtu(dp);
 	prefix_maps_drop(dp, slot);
 	return prefix_maps_update(dp);
 }

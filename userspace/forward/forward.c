@@ -632,6 +632,21 @@ void forward_port_set(struct forward *forward, unsigned int port, const struct f
 	}
 }
 
+bool forward_find(const struct forward *forward, const struct addr *group,
+		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n)
+{
+	const struct group *known = *group_slot(forward, group);
+	const struct route *found = NULL;
+
+	for (const struct route *r = known ? known->routes : NULL; r; r = r->next)
+		if (!r->gone &&
+		    (addr_equal(&r->source, &any_source) || addr_equal(&r->source, source)))
+			found = r;
+	if (found)
+		*n = port_map_list(&found->out[side], slots);
+	return found;
+}
+
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)
 {
 	uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS];

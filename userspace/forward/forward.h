@@ -73,6 +73,13 @@ void forward_update_port(struct forward *forward, unsigned int port);
  */
 size_t forward_retry(struct forward *forward, int *error);
 
+/*
+ * The ports of the route that a packet takes, (S,G) or else (*,G), in ascending order, the port of
+ * arrival perhaps among them. slots: room for ENGINE_MAX_PORTS. Returns false: it has no route.
+ */
+bool forward_find(const struct forward *forward, const struct addr *group,
+		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n);
+
 typedef bool (*forward_route_fn)(const struct forward_route *route, bool applied, void *arg);
 /* In no particular order, until fn returns false. */
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg);

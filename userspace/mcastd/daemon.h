@@ -60,6 +60,8 @@ struct port {
 
 	uint64_t wire[WIRE_VERDICTS]; /* frames that arrived, by how they parsed */
 	uint64_t send_failed;
+	uint64_t fragmented,
+		too_big; /* data packets of the slow way, by what became of them here */
 	struct log_limit wire_limit, engine_limit, send_limit;
 
 	/* audit.c: */
@@ -122,6 +124,12 @@ const char *port_mode_name(enum dataplane_mode mode);
 void port_receive(void *arg, uint32_t events); /* arg: struct port_queue */
 /* Carries out daemon->actions, empties the list and moves the engine's deadline. */
 void daemon_perform(struct daemon *daemon);
+
+/*
+ * slow.c: forwards a data packet that the XDP program could not, because it may have to be
+ * fragmented. Returns false when the frame is no such packet.
+ */
+bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len);
 
 /* local.c: the programs on the router itself. Returns 0 or -errno. */
 int local_open(struct daemon *daemon);

@@ -33,6 +33,8 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 	enum wire_verdict parsed;
 	struct message message;
 
+	if (slow_forward(port, frame, len))
+		return;
 	parsed = wire_parse(frame, len, (uint16_t)port->applied.vlan, daemon->wire, &message);
 	port->wire[parsed]++;
 	if (parsed != WIRE_OK) {
