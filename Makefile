@@ -173,6 +173,7 @@ out/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_SRC) $(wildcard userspace/*/*.h) | $
 bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)tools/bench/run
+	$(Q)tools/bench/join_latency --json out/bench/join_latency.json
 	$(Q)$(OUT)/bench/engine
 
 lint: $(BPF_SKEL) out/bpf/bench.skel.h ## clang-format, clang-tidy, cppcheck, shellcheck, layers
