@@ -111,12 +111,12 @@ static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const st
 	}
 	if (stats)
 		route_count(stats, f, at);
-	if (may_need_fragments(f, at)) {
+	/* Without a daemon the ports that have room for it still get it. */
+	verdict = MCASTD_FORWARDED;
+	if (may_need_fragments(f, at))
 		action = to_daemon(ctx, at, XDP_DROP);
-		verdict = action == XDP_REDIRECT ? MCASTD_FORWARDED : MCASTD_REDIRECT_FAILED;
-	} else {
+	if (action != XDP_REDIRECT)
 		verdict = send_to(ctx, f, at, out, &action);
-	}
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(at, verdict);
 	at->stats->verdict[MCASTD_FORWARDED]++;

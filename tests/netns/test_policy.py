@@ -99,11 +99,13 @@ def test_group_policy(lab):
 
 
 def test_source_policy(lab):
-    """L-POLICY: a denied source is not asked for, nor let through to an any-source member."""
+    """L-POLICY: a denied source is not asked for, and explain names the rule."""
     bed = Bed(lab)
     with bed.daemon(FAST, d1=[f'source-policy = {{ "deny {S2}/32" }}']) as bed.mcastd:
         report_and_wait(bed, (packet.ALLOW, GS, [S1, S2]))
         bed.mcastd.wait_filter("d1", GS, (INCLUDE, {S1}, set()))
+        explained = bed.mcastd.ctl.text("explain", S2, G)
+        assert f'd1: its source-policy has "deny {S2}/32"' in " ".join(explained.split())
 
 
 def test_static_groups_and_join_group(lab):

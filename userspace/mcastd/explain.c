@@ -225,6 +225,20 @@ static void explain_no_member(struct explain *explain)
 		say(explain, "%s: no: nobody there has joined %s", name, explain->group_text);
 }
 
+/* A policy that keeps hosts from asking for this source by name. */
+static void explain_source_policy(struct explain *explain)
+{
+	const struct policy_rule *rule =
+		denied_by(&explain->port->config->port.source_policy, &explain->source);
+	char text[PREFIX_TEXT_MAX];
+
+	if (rule)
+		say(explain,
+		    "%s: its source-policy has \"deny %s\": no host there can ask for %s by name",
+		    explain->port->name, prefix_format(&rule->prefix, text, sizeof(text)),
+		    explain->source_text);
+}
+
 static void explain_member(struct explain *explain)
 {
 	const struct engine_membership_view *member = &explain->membership;
@@ -271,10 +285,12 @@ static void explain_downstream(struct explain *explain)
 			    "%s: no: %s is the querier of this link and forwards to it; set "
 			    "forward-as-non-querier to forward all the same",
 			    name, addr_format(&view.querier, text, sizeof(text)));
-	} else if (!explain->member) {
-		explain_no_member(explain);
 	} else {
-		explain_member(explain);
+		if (explain->member)
+			explain_member(explain);
+		else
+			explain_no_member(explain);
+		explain_source_policy(explain);
 	}
 }
 
