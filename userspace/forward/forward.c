@@ -14,15 +14,10 @@
 #include <stdlib.h>
 
 #include "forward/forward.h"
-
-#define WORDS (ENGINE_MAX_PORTS / 64)
+#include "forward/port_map.h"
 
 /* While the maps are full, more than so many attempts in a row would only take time. */
 #define RETRY_FAILURES 1000
-
-struct port_map {
-	uint64_t w[WORDS];
-};
 
 struct route {
 	struct route *next; /* of its group, by source; (*,G) is the first */
@@ -82,46 +77,6 @@ struct forward {
 };
 
 static const struct addr any_source;
-
-static void port_map_set(struct port_map *map, unsigned int port)
-{
-	map->w[port / 64] |= 1ull << (port % 64);
-}
-
-static void port_map_clear(struct port_map *map, unsigned int port)
-{
-	map->w[port / 64] &= ~(1ull << (port % 64));
-}
-
-static bool port_map_has(const struct port_map *map, unsigned int port)
-{
-	return map->w[port / 64] >> (port % 64) & 1;
-}
-
-static bool port_map_equal(const struct port_map *a, const struct port_map *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static struct port_map port_map_union(const struct port_map *a, const struct port_map *b)
-{
-	struct port_map out;
-
-	for (size_t i = 0; i < WORDS; i++)
-		out.w[i] = a->w[i] | b->w[i];
-	return out;
-}
-
-/* slots: room for ENGINE_MAX_PORTS. Returns how many. */
-static uint32_t port_map_list(const struct port_map *map, uint16_t *slots)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < WORDS; i++)
-		for (uint64_t w = map->w[i]; w; w &= w - 1)
-			slots[n++] = (uint16_t)(i * 64 + (unsigned int)__builtin_ctzll(w));
-	return n;
-}
 
 /* --- routes and the data plane --- */
 
@@ -323,13 +278,6 @@ static void collect_group(struct forward *forward, const struct addr *group)
 	engine_each_of_group(forward->engine, group, collect_membership, forward);
 	if (known)
 		collect_held(forward, known->held);
-}
-
-static bool port_map_empty(const struct port_map *map)
-{
-	static const struct port_map none;
-
-	return port_map_equal(map, &none);
 }
 
 static int named_cmp(const void *a, const void *b)
