@@ -154,11 +154,31 @@ static bool has(const struct table *table, const struct table_node *node)
 
 static uint32_t count_walk(const struct table *table)
 {
-	uint32_t bucket = 0, n = 0;
+	uint32_t bucket = TABLE_START, n = 0;
 
 	for (struct table_node *node = NULL; (node = table_walk(table, &bucket, node)); n++)
 		;
 	return n;
+}
+
+/* Removes on the way what is asked for; every node comes up. */
+static void remove_walking(struct table *table, uint32_t keep_every)
+{
+	static bool seen[NODES];
+	uint32_t bucket = TABLE_START;
+	struct table_node *node = table_walk(table, &bucket, NULL), *next;
+
+	memset(seen, 0, sizeof(seen));
+	for (; node; node = next) {
+		uint32_t i = (uint32_t)(node - nodes);
+
+		next = table_walk(table, &bucket, node);
+		seen[i] = true;
+		if (!keep_every || i % keep_every)
+			table_remove(table, node);
+	}
+	for (uint32_t i = 0; i < NODES; i++)
+		assert_true(seen[i]);
 }
 
 /* Grows and shrinks several times; at every size all nodes that are in are found. */
@@ -187,6 +207,12 @@ static void test_table(void **state)
 		for (uint32_t i = 99; i < NODES; i += 100)
 			table_remove(&table, &nodes[i]);
 		assert_int_equal(table.n_nodes, 0);
+		for (uint32_t i = 0; i < NODES; i++)
+			assert_int_equal(table_insert(&table, &nodes[i]), 0);
+		remove_walking(&table, round ? 10 : 0);
+		assert_int_equal(count_walk(&table), round ? NODES / 10 : 0);
+		for (uint32_t i = 0; round && i < NODES; i += 10)
+			table_remove(&table, &nodes[i]);
 	}
 	/* What it took when it was full has been given back. */
 	assert_int_equal(table.n_blocks, 1);

@@ -15,6 +15,7 @@
 
 #include "forward/forward.h"
 #include "forward/port_map.h"
+#include "membership/table.h"
 
 /* While the maps are full, more than so many attempts in a row would only take time. */
 #define RETRY_FAILURES 1000
@@ -36,7 +37,7 @@ struct held {
 };
 
 struct group {
-	struct group *next; /* of its hash bucket */
+	struct table_node node;
 	struct addr addr;
 	struct route *routes;
 	struct held *held;
@@ -57,15 +58,14 @@ struct forward {
 	struct forward_port ports[ENGINE_MAX_PORTS];
 	unsigned int end_port;	      /* above the highest port */
 	unsigned int only_downstream; /* the downstream port if there is just one, else 0 */
-	struct group **buckets;
-	size_t n_buckets, n_groups;    /* n_buckets is a power of two */
+	struct table groups;
 	struct port_map held_upstream; /* where held routes send what comes from downstream */
 	uint32_t round;
 	size_t n_open; /* routes that are not applied */
 	size_t n_routes;
-	bool stale; /* memory ran out: something was not computed */
-	int error;  /* why the last one was not applied */
-	size_t retry_bucket;
+	bool stale;	       /* memory ran out: something was not computed */
+	int error;	       /* why the last one was not applied */
+	uint32_t retry_bucket; /* of the table: where forward_retry() goes on */
 
 	/* Scratch of one forward_update_group(). */
 	struct port_map star; /* ports in EXCLUDE mode */
@@ -169,15 +169,17 @@ static bool route_unwant(struct forward *forward, struct route **at)
 	return true;
 }
 
-/* Where the pointer to a group stands, or would stand. */
-static struct group **group_slot(const struct forward *forward, const struct addr *group)
+static struct group *group_find(const struct forward *forward, const struct addr *addr)
 {
-	uint32_t hash = engine_hash(forward->engine, group);
-	struct group **at = &forward->buckets[hash & (forward->n_buckets - 1)];
+	struct table_node *node = table_first(&forward->groups, engine_hash(forward->engine, addr));
 
-	while (*at && !addr_equal(&(*at)->addr, group))
-		at = &(*at)->next;
-	return at;
+	for (; node; node = table_next(node)) {
+		struct group *group = table_entry(node, struct group, node);
+
+		if (addr_equal(&group->addr, addr))
+			return group;
+	}
+	return NULL;
 }
 
 /* --- what is wanted --- */
@@ -263,7 +265,7 @@ static void collect_held(struct forward *forward, const struct held *held)
 /* What all ports together want of a group, into the scratch fields. */
 static void collect_group(struct forward *forward, const struct addr *group)
 {
-	const struct group *known = *group_slot(forward, group);
+	const struct group *known = group_find(forward, group);
 
 	memset(&forward->star, 0, sizeof(forward->star));
 	forward->upstream = forward->held_upstream;
@@ -309,31 +311,9 @@ static size_t named_ports(const struct forward *forward, size_t i, struct port_m
 
 /* --- groups --- */
 
-/* Doubles the buckets; when there is no memory for it the chains grow instead. */
-static void groups_grow(struct forward *forward)
-{
-	struct group **old = forward->buckets;
-	size_t n_old = forward->n_buckets;
-	struct group **buckets = calloc(n_old * 2, sizeof(struct group *));
-
-	if (!buckets)
-		return;
-	forward->buckets = buckets;
-	forward->n_buckets = n_old * 2;
-	for (size_t i = 0; i < n_old; i++) {
-		for (struct group *group = old[i], *next; group; group = next) {
-			next = group->next;
-			group->next = NULL;
-			*group_slot(forward, &group->addr) = group;
-		}
-	}
-	free(old);
-}
-
 static struct group *group_get(struct forward *forward, const struct addr *addr)
 {
-	struct group **at = group_slot(forward, addr);
-	struct group *group = *at;
+	struct group *group = group_find(forward, addr);
 
 	if (group)
 		return group;
@@ -343,22 +323,21 @@ static struct group *group_get(struct forward *forward, const struct addr *addr)
 		return NULL;
 	}
 	group->addr = *addr;
-	*at = group;
-	if (++forward->n_groups > forward->n_buckets)
-		groups_grow(forward);
+	group->node.hash = engine_hash(forward->engine, addr);
+	if (table_insert(&forward->groups, &group->node)) {
+		forward->stale = true;
+		free(group);
+		return NULL;
+	}
 	return group;
 }
 
-static void group_drop_if_empty(struct forward *forward, const struct addr *addr)
+static void group_drop_if_empty(struct forward *forward, struct group *group)
 {
-	struct group **at = group_slot(forward, addr);
-	struct group *group = *at;
-
-	if (!group || group->routes || group->held)
+	if (group->routes || group->held)
 		return;
-	*at = group->next;
+	table_remove(&forward->groups, &group->node);
 	free(group);
-	forward->n_groups--;
 }
 
 /* Makes *at the route of this source, which belongs there; NULL when memory ran out. */
@@ -431,7 +410,7 @@ void forward_update_group(struct forward *forward, const struct addr *addr)
 	if (forward->n_named)
 		qsort(forward->named, forward->n_named, sizeof(*forward->named), named_cmp);
 	wanted = !port_map_empty(&forward->star) || any_source_differs(forward);
-	group = wanted ? group_get(forward, addr) : *group_slot(forward, addr);
+	group = wanted ? group_get(forward, addr) : group_find(forward, addr);
 	if (!group)
 		return;
 	if (wanted) {
@@ -445,18 +424,18 @@ void forward_update_group(struct forward *forward, const struct addr *addr)
 		if (!group->routes->next)
 			route_unwant(forward, &group->routes);
 	}
-	group_drop_if_empty(forward, addr);
+	group_drop_if_empty(forward, group);
 }
 
 static bool update_membership(const struct engine_membership_view *view, void *arg)
 {
 	struct forward *forward = arg;
-	struct group *group = *group_slot(forward, &view->group);
+	struct group *group = group_find(forward, &view->group);
 
 	if (group && group->round == forward->round)
 		return true;
 	forward_update_group(forward, &view->group);
-	group = *group_slot(forward, &view->group);
+	group = group_find(forward, &view->group);
 	if (group)
 		group->round = forward->round;
 	return true;
@@ -468,18 +447,28 @@ void forward_update_port(struct forward *forward, unsigned int port)
 	engine_each_membership(forward->engine, port, update_membership, forward);
 }
 
+/* The group at hand may go, the next one is taken first: see table_walk(). */
+static struct group *next_group(const struct forward *forward, uint32_t *bucket,
+				const struct group *group)
+{
+	struct table_node *node = table_walk(&forward->groups, bucket, group ? &group->node : NULL);
+
+	return node ? table_entry(node, struct group, node) : NULL;
+}
+
 void forward_update_all(struct forward *forward)
 {
+	uint32_t bucket = TABLE_START;
+	struct group *group = next_group(forward, &bucket, NULL), *next;
+
 	forward->stale = false;
 	forward->round++;
-	for (size_t i = 0; i < forward->n_buckets; i++) {
-		for (struct group *group = forward->buckets[i], *next; group; group = next) {
-			struct addr addr = group->addr;
+	for (; group; group = next) {
+		struct addr addr = group->addr;
 
-			next = group->next;
-			group->round = forward->round;
-			forward_update_group(forward, &addr);
-		}
+		next = next_group(forward, &bucket, group);
+		group->round = forward->round;
+		forward_update_group(forward, &addr);
 	}
 	/* Groups that have no route yet. Every port: 0. */
 	engine_each_membership(forward->engine, 0, update_membership, forward);
@@ -496,22 +485,24 @@ static bool group_is_open(const struct group *group)
 /* Goes on as long as something succeeds, the next time where it has stopped. */
 static void retry_open(struct forward *forward)
 {
-	size_t mask = forward->n_buckets - 1;
 	unsigned int failures = 0;
 
-	for (size_t i = 0; i <= mask && forward->n_open && failures < RETRY_FAILURES; i++) {
-		struct group *group = forward->buckets[++forward->retry_bucket & mask], *next;
+	for (int part = 0; part < 2; part++) {
+		struct group *group = next_group(forward, &forward->retry_bucket, NULL), *next;
 
 		for (; group; group = next) {
 			struct addr addr = group->addr;
 			size_t before = forward->n_open;
 
-			next = group->next;
+			if (!forward->n_open || failures == RETRY_FAILURES)
+				return;
+			next = next_group(forward, &forward->retry_bucket, group);
 			if (!group_is_open(group))
 				continue;
 			forward_update_group(forward, &addr);
 			failures = forward->n_open < before ? 0 : failures + 1;
 		}
+		forward->retry_bucket = TABLE_START;
 	}
 }
 
@@ -558,9 +549,10 @@ static void free_held(struct group *group)
 
 void forward_release(struct forward *forward)
 {
-	for (size_t i = 0; i < forward->n_buckets; i++)
-		for (struct group *group = forward->buckets[i]; group; group = group->next)
-			free_held(group);
+	uint32_t bucket = TABLE_START;
+
+	for (struct group *group = NULL; (group = next_group(forward, &bucket, group));)
+		free_held(group);
 	memset(&forward->held_upstream, 0, sizeof(forward->held_upstream));
 	forward_update_all(forward);
 }
@@ -583,7 +575,7 @@ void forward_port_set(struct forward *forward, unsigned int port, const struct f
 bool forward_find(const struct forward *forward, const struct addr *group,
 		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n)
 {
-	const struct group *known = *group_slot(forward, group);
+	const struct group *known = group_find(forward, group);
 	const struct route *found = NULL;
 
 	for (const struct route *r = known ? known->routes : NULL; r; r = r->next)
@@ -598,15 +590,14 @@ bool forward_find(const struct forward *forward, const struct addr *group,
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)
 {
 	uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS];
+	uint32_t bucket = TABLE_START;
 	struct forward_route view;
 
-	for (size_t i = 0; i < forward->n_buckets; i++) {
-		for (const struct group *group = forward->buckets[i]; group; group = group->next) {
-			for (const struct route *r = group->routes; r; r = r->next) {
-				route_view(r, &view, slots);
-				if (!r->gone && !fn(&view, r->applied, arg))
-					return;
-			}
+	for (struct group *group = NULL; (group = next_group(forward, &bucket, group));) {
+		for (const struct route *r = group->routes; r; r = r->next) {
+			route_view(r, &view, slots);
+			if (!r->gone && !fn(&view, r->applied, arg))
+				return;
 		}
 	}
 }
@@ -625,31 +616,32 @@ struct forward *forward_new(const struct engine *engine, const struct forward_op
 	forward->engine = engine;
 	forward->ops = ops;
 	forward->ctx = ctx;
-	forward->n_buckets = 64;
-	forward->buckets = calloc(forward->n_buckets, sizeof(struct group *));
-	if (!forward->buckets) {
-		free(forward);
-		return NULL;
-	}
+	forward->retry_bucket = TABLE_START;
 	return forward;
+}
+
+static void group_free(struct group *group)
+{
+	for (struct route *route = group->routes, *next; route; route = next) {
+		next = route->next;
+		free(route);
+	}
+	free_held(group);
+	free(group);
 }
 
 void forward_free(struct forward *forward)
 {
+	uint32_t bucket = TABLE_START;
+	struct group *group, *next;
+
 	if (!forward)
 		return;
-	for (size_t i = 0; i < forward->n_buckets; i++) {
-		for (struct group *group = forward->buckets[i], *next; group; group = next) {
-			next = group->next;
-			for (struct route *route = group->routes, *after; route; route = after) {
-				after = route->next;
-				free(route);
-			}
-			free_held(group);
-			free(group);
-		}
+	for (group = next_group(forward, &bucket, NULL); group; group = next) {
+		next = next_group(forward, &bucket, group);
+		group_free(group);
 	}
-	free(forward->buckets);
+	table_fini(&forward->groups);
 	free(forward->named);
 	free(forward);
 }

@@ -3,8 +3,33 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BLOCK 512 /* buckets, one page */
+
+/* The finalizer of splitmix64: every bit of the input moves about half of the output. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+uint32_t table_hash(uint64_t seed, const void *key, size_t size)
+{
+	uint64_t hash = seed ^ size;
+
+	for (const uint8_t *p = key; size > 0;) {
+		size_t n = size < 8 ? size : 8;
+		uint64_t word = 0;
+
+		memcpy(&word, p, n);
+		hash = mix(hash ^ word) + seed;
+		p += n;
+		size -= n;
+	}
+	return (uint32_t)(hash ^ hash >> 32);
+}
 
 static struct table_node **bucket_at(const struct table *table, uint32_t bucket)
 {
@@ -178,7 +203,10 @@ struct table_node *table_walk(const struct table *table, uint32_t *bucket,
 {
 	struct table_node *next = node ? node->next : NULL;
 
-	while (!next && *bucket < table->n_buckets)
-		next = *bucket_at(table, (*bucket)++);
+	/* Downwards: a table that shrinks moves the nodes of its last bucket to a lower one. */
+	if (*bucket > table->n_buckets)
+		*bucket = table->n_buckets;
+	while (!next && *bucket > 0)
+		next = *bucket_at(table, --*bucket);
 	return next;
 }

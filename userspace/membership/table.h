@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hash table of nodes that live in their owners. It grows and shrinks by one bucket at a time
- * (linear hashing), and its buckets stand in blocks, so that no single insertion pays for all the
- * others.
+ * The hash table of the engine, of the routes and of the data plane: nodes that live in their
+ * owners. It grows and shrinks by one bucket at a time (linear hashing), and its buckets stand in
+ * blocks, so that no single insertion pays for all the others. It compares hashes; keys are the
+ * owner's to compare.
  */
 #ifndef MEMBERSHIP_TABLE_H
 #define MEMBERSHIP_TABLE_H
@@ -23,7 +24,15 @@ struct table {
 	uint32_t n_nodes;
 };
 
-/* Returns 0 or -ENOMEM; a table of zeros is a valid empty table. The hash stands in the node. */
+#define table_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
+
+/* A hash of bytes that nobody outside can foresee who does not know the seed. */
+uint32_t table_hash(uint64_t seed, const void *key, size_t size);
+
+/*
+ * Returns 0 or -ENOMEM, which is possible only for the first node; a table of zeros is a valid
+ * empty table. The hash stands in the node.
+ */
 int table_insert(struct table *table, struct table_node *node);
 void table_remove(struct table *table, struct table_node *node);
 /* Frees the buckets; the nodes are the caller's. */
@@ -36,7 +45,12 @@ struct table_node *table_next(const struct table_node *node);
 void table_prefetch_bucket(const struct table *table, uint32_t hash);
 void table_prefetch_node(const struct table *table, uint32_t hash);
 
-/* All nodes in the order of the buckets: *bucket starts as 0, node as NULL. */
+#define TABLE_START UINT32_MAX
+
+/*
+ * All nodes: *bucket starts as TABLE_START, node as NULL. Nodes may be removed on the way, the one
+ * at hand after the next one was asked for; some of those that stay may then come up twice.
+ */
 struct table_node *table_walk(const struct table *table, uint32_t *bucket,
 			      const struct table_node *node);
 
