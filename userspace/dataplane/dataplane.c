@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -428,6 +429,8 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	dp->stamp = 1;
 	dp->dir_fd = -1;
 	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
+	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
+		dp->hash_seed = (uintptr_t)dp;
 	/* Errors are told by the caller, in the words of *error. */
 	libbpf_set_print(be_quiet);
 	libxdp_set_print(be_quiet_xdp);

@@ -10,7 +10,7 @@
 #define DATAPLANE_INTERNAL_H
 
 #include "dataplane/dataplane.h"
-#include "dataplane/dict.h"
+#include "membership/table.h"
 
 struct bpf_object;
 struct xdp_program;
@@ -37,7 +37,7 @@ enum map {
 
 /* One element of the map mcastd_sets. */
 struct port_set {
-	struct dict_node node;	      /* in set_dict while it has content */
+	struct table_node node;	      /* in set_table while it has content */
 	struct port_set *prev, *next; /* in idle[] or spare[] of its class */
 	int fd;			      /* of the inner map; -1: the element is empty */
 	unsigned int class;
@@ -53,7 +53,7 @@ struct set_list {
 };
 
 struct route {
-	struct dict_node node;
+	struct table_node node;
 	uint8_t source[4]; /* 0.0.0.0: the entry of the group */
 	uint8_t group[4];
 	uint32_t index;
@@ -103,6 +103,7 @@ struct dataplane {
 	int egress_fd;
 	int to_host_fd;
 	unsigned int n_cpus;
+	uint64_t hash_seed;
 
 	struct xdp_program *program; /* shared by all interfaces that have no dispatcher */
 	struct attachment *attachments;
@@ -114,14 +115,14 @@ struct dataplane {
 
 	struct prefix_map origins, boundaries;
 
-	struct dict route_dict;
+	struct table route_table;
 	uint32_t *free_indexes;
 	uint32_t n_free_indexes;
 	struct retired *retired; /* ring */
 	uint32_t retired_first, n_retired;
 
 	struct port_set *sets;
-	struct dict set_dict;
+	struct table set_table;
 	uint32_t sets_of[SET_CLASSES];	    /* how many there are */
 	struct set_list spare[SET_CLASSES]; /* without content, to be used at once */
 	struct set_list idle[SET_CLASSES];  /* with content that no out word names, oldest first */

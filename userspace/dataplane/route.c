@@ -27,13 +27,17 @@ static bool is_group_entry(const struct route *route)
 	return memcmp(route->source, any_source, 4) == 0;
 }
 
+static uint32_t hash_key(const struct dataplane *dp, const struct route_key *key)
+{
+	return table_hash(dp->hash_seed, key, sizeof(*key));
+}
+
 static struct route *route_find(const struct dataplane *dp, const struct route_key *key)
 {
-	struct dict_node *node =
-		dict_find(&dp->route_dict, dict_hash(&dp->route_dict, key, sizeof(*key)));
+	struct table_node *node = table_first(&dp->route_table, hash_key(dp, key));
 
-	for (; node; node = dict_find_next(node)) {
-		struct route *route = dict_entry(node, struct route, node);
+	for (; node; node = table_next(node)) {
+		struct route *route = table_entry(node, struct route, node);
 
 		if (memcmp(route->source, key->source, 4) == 0 &&
 		    memcmp(route->group, key->group, 4) == 0)
@@ -59,8 +63,21 @@ static struct route *route_new(struct dataplane *dp, const struct route_key *key
 	memcpy(route->source, key->source, 4);
 	memcpy(route->group, key->group, 4);
 	route->index = index;
-	dict_add(&dp->route_dict, &route->node, dict_hash(&dp->route_dict, key, sizeof(*key)));
+	route->node.hash = hash_key(dp, key);
+	if (table_insert(&dp->route_table, &route->node)) {
+		free(route);
+		return NULL;
+	}
 	return route;
+}
+
+/* All routes, see table_walk(). */
+static struct route *route_next(const struct dataplane *dp, uint32_t *bucket,
+				const struct route *route)
+{
+	struct table_node *node = table_walk(&dp->route_table, bucket, route ? &route->node : NULL);
+
+	return node ? table_entry(node, struct route, node) : NULL;
 }
 
 /* --- indexes ------------------------------------------------------------------------------------
@@ -187,7 +204,7 @@ static void route_free(struct dataplane *dp, struct route *route)
 {
 	out_release(dp, route->out[0]);
 	out_release(dp, route->out[1]);
-	dict_del(&dp->route_dict, &route->node);
+	table_remove(&dp->route_table, &route->node);
 	index_put(dp, route->index);
 	free(route);
 }
@@ -360,10 +377,9 @@ static int route_del(void *ctx, const struct addr *group, const struct addr *sou
 
 void route_exclude_arrival(struct dataplane *dp, uint32_t slot)
 {
-	struct dict_node *node = NULL;
+	uint32_t bucket = TABLE_START;
 
-	while ((node = dict_next(&dp->route_dict, node))) {
-		struct route *route = dict_entry(node, struct route, node);
+	for (struct route *route = NULL; (route = route_next(dp, &bucket, route));) {
 		bool changed = false;
 
 		for (unsigned int side = 0; side < MCASTD_SIDES; side++) {
@@ -485,40 +501,35 @@ static int adopt_map(struct dataplane *dp, enum map map, bool with_source)
 /* (S,G) routes count at the entry of their group; one without such an entry is never found. */
 static void adopt_sources(struct dataplane *dp)
 {
-	struct dict_node *node, *next;
+	uint32_t bucket = TABLE_START;
+	struct route *route, *next, *group;
 
-	for (node = dict_next(&dp->route_dict, NULL); node; node = next) {
-		struct route *route = dict_entry(node, struct route, node), *group;
-
-		next = dict_next(&dp->route_dict, node);
-		if (is_group_entry(route))
-			continue;
-		group = route_group(dp, route->group);
+	for (route = NULL; (route = route_next(dp, &bucket, route));) {
+		group = is_group_entry(route) ? NULL : route_group(dp, route->group);
 		if (group)
 			group->n_sources++;
-		else
-			route_remove(dp, route);
 	}
-	for (node = dict_next(&dp->route_dict, NULL); node; node = next) {
-		struct route *route = dict_entry(node, struct route, node);
-
-		next = dict_next(&dp->route_dict, node);
-		if (!is_group_entry(route))
-			continue;
-		entry_store_flags(dp, route);
-		group_release(dp, route);
+	bucket = TABLE_START;
+	for (route = route_next(dp, &bucket, NULL); route; route = next) {
+		next = route_next(dp, &bucket, route);
+		if (is_group_entry(route)) {
+			entry_store_flags(dp, route);
+			group_release(dp, route);
+		} else if (!route_group(dp, route->group)) {
+			route_remove(dp, route);
+		}
 	}
 }
 
 static int collect_free(struct dataplane *dp)
 {
-	uint32_t max = dp->map_entries[MAP_ROUTES];
+	uint32_t max = dp->map_entries[MAP_ROUTES], bucket = TABLE_START;
 	bool *used = calloc(max, sizeof(*used));
 
 	if (!used)
 		return -ENOMEM;
-	for (struct dict_node *node = NULL; (node = dict_next(&dp->route_dict, node));)
-		used[dict_entry(node, struct route, node)->index] = true;
+	for (struct route *route = NULL; (route = route_next(dp, &bucket, route));)
+		used[route->index] = true;
 	for (uint32_t i = 0; i < dp->n_retired; i++)
 		used[dp->retired[(dp->retired_first + i) % max].index] = true;
 	for (uint32_t index = max - 1; index > 0; index--)
@@ -530,14 +541,13 @@ static int collect_free(struct dataplane *dp)
 
 int route_open(struct dataplane *dp)
 {
-	int err = dict_init(&dp->route_dict);
+	int err;
 
 	dp->free_indexes = calloc(dp->map_entries[MAP_ROUTES], sizeof(*dp->free_indexes));
 	dp->retired = calloc(dp->map_entries[MAP_ROUTES], sizeof(*dp->retired));
 	if (!dp->free_indexes || !dp->retired)
 		return -ENOMEM;
-	if (!err)
-		err = adopt_map(dp, MAP_GROUPS, false);
+	err = adopt_map(dp, MAP_GROUPS, false);
 	if (!err)
 		err = adopt_map(dp, MAP_SOURCES, true);
 	if (err)
@@ -548,8 +558,9 @@ int route_open(struct dataplane *dp)
 
 void dataplane_each_adopted(const struct dataplane *dp, dataplane_adopted_fn fn, void *arg)
 {
-	for (struct dict_node *node = NULL; (node = dict_next(&dp->route_dict, node));) {
-		const struct route *route = dict_entry(node, struct route, node);
+	uint32_t bucket = TABLE_START;
+
+	for (struct route *route = NULL; (route = route_next(dp, &bucket, route));) {
 		struct forward_route view = { .group = addr_from_v4(route->group) };
 		uint16_t single[MCASTD_SIDES];
 
@@ -568,14 +579,13 @@ void dataplane_each_adopted(const struct dataplane *dp, dataplane_adopted_fn fn,
 static size_t remove_routes(struct dataplane *dp, bool all)
 {
 	static const uint32_t nowhere[MCASTD_SIDES];
-	struct dict_node *node, *next;
+	uint32_t bucket = TABLE_START;
+	struct route *route, *next;
 	size_t n = 0;
 
-	/* Only the node at hand may go while walking: entries of groups last. */
-	for (node = dict_next(&dp->route_dict, NULL); node; node = next) {
-		struct route *route = dict_entry(node, struct route, node);
-
-		next = dict_next(&dp->route_dict, node);
+	/* Only the route at hand may go while walking: entries of groups last. */
+	for (route = route_next(dp, &bucket, NULL); route; route = next) {
+		next = route_next(dp, &bucket, route);
 		if (!route->wanted || !(all || route->adopted))
 			continue;
 		n++;
@@ -584,10 +594,9 @@ static size_t remove_routes(struct dataplane *dp, bool all)
 		else
 			source_remove(dp, route);
 	}
-	for (node = dict_next(&dp->route_dict, NULL); node; node = next) {
-		struct route *route = dict_entry(node, struct route, node);
-
-		next = dict_next(&dp->route_dict, node);
+	bucket = TABLE_START;
+	for (route = route_next(dp, &bucket, NULL); route; route = next) {
+		next = route_next(dp, &bucket, route);
 		if (is_group_entry(route))
 			group_release(dp, route);
 	}
@@ -609,14 +618,14 @@ void route_clear(struct dataplane *dp)
 
 void route_close(struct dataplane *dp)
 {
-	struct dict_node *node, *next;
+	uint32_t bucket = TABLE_START;
+	struct route *route, *next;
 
-	for (node = dp->route_dict.buckets ? dict_next(&dp->route_dict, NULL) : NULL; node;
-	     node = next) {
-		next = dict_next(&dp->route_dict, node);
-		free(dict_entry(node, struct route, node));
+	for (route = route_next(dp, &bucket, NULL); route; route = next) {
+		next = route_next(dp, &bucket, route);
+		free(route);
 	}
-	dict_fini(&dp->route_dict);
+	table_fini(&dp->route_table);
 	free(dp->free_indexes);
 	free(dp->retired);
 }

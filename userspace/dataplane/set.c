@@ -66,17 +66,17 @@ static void list_remove(struct set_list *list, struct port_set *set)
 /* --- content ------------------------------------------------------------------------------------
  */
 
-static uint64_t hash_slots(const struct dataplane *dp, const uint16_t *slots, uint32_t n)
+static uint32_t hash_slots(const struct dataplane *dp, const uint16_t *slots, uint32_t n)
 {
-	return dict_hash(&dp->set_dict, slots, n * sizeof(*slots));
+	return table_hash(dp->hash_seed, slots, n * sizeof(*slots));
 }
 
 static struct port_set *find_set(const struct dataplane *dp, const uint16_t *slots, uint32_t n)
 {
-	struct dict_node *node = dict_find(&dp->set_dict, hash_slots(dp, slots, n));
+	struct table_node *node = table_first(&dp->set_table, hash_slots(dp, slots, n));
 
-	for (; node; node = dict_find_next(node)) {
-		struct port_set *set = dict_entry(node, struct port_set, node);
+	for (; node; node = table_next(node)) {
+		struct port_set *set = table_entry(node, struct port_set, node);
 
 		if (set->n == n && memcmp(set->slots, slots, n * sizeof(*slots)) == 0)
 			return set;
@@ -111,23 +111,37 @@ static void set_empty(struct dataplane *dp, struct port_set *set)
 		bpf_map_delete_elem(set->fd, &slot);
 	}
 	if (set->n)
-		dict_del(&dp->set_dict, &set->node);
+		table_remove(&dp->set_table, &set->node);
 	free(set->slots);
 	set->slots = NULL;
 	set->n = 0;
 }
 
-static int set_fill(struct dataplane *dp, struct port_set *set, const uint16_t *slots, uint32_t n)
+/* Notes what the set is made of, so that it can be found. */
+static int set_name(struct dataplane *dp, struct port_set *set, const uint16_t *slots, uint32_t n)
 {
 	set->slots = malloc(n * sizeof(*slots));
 	if (!set->slots)
 		return -ENOMEM;
 	memcpy(set->slots, slots, n * sizeof(*slots));
+	set->node.hash = hash_slots(dp, slots, n);
+	if (table_insert(&dp->set_table, &set->node)) {
+		free(set->slots);
+		set->slots = NULL;
+		return -ENOMEM;
+	}
 	set->n = n;
-	dict_add(&dp->set_dict, &set->node, hash_slots(dp, slots, n));
-	for (uint32_t i = 0; i < n; i++) {
-		int err = put_device(dp, set, slots[i]);
+	return 0;
+}
 
+static int set_fill(struct dataplane *dp, struct port_set *set, const uint16_t *slots, uint32_t n)
+{
+	int err = set_name(dp, set, slots, n);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < n; i++) {
+		err = put_device(dp, set, slots[i]);
 		/* -EINVAL: the interface has just vanished, its port will go. */
 		if (err && err != -EINVAL) {
 			set_empty(dp, set);
@@ -432,15 +446,23 @@ void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted)
 /* --- devices ------------------------------------------------------------------------------------
  */
 
+/* All sets with content, see table_walk(). */
+static struct port_set *set_next(const struct dataplane *dp, uint32_t *bucket,
+				 const struct port_set *set)
+{
+	struct table_node *node = table_walk(&dp->set_table, bucket, set ? &set->node : NULL);
+
+	return node ? table_entry(node, struct port_set, node) : NULL;
+}
+
 int set_add_device(struct dataplane *dp, uint32_t slot)
 {
+	uint32_t bucket = TABLE_START;
 	int err = 0;
 
 	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
 		err = put_device(dp, &dp->sets[id], slot);
-	for (struct dict_node *node = NULL; !err && (node = dict_next(&dp->set_dict, node));) {
-		struct port_set *set = dict_entry(node, struct port_set, node);
-
+	for (struct port_set *set = NULL; !err && (set = set_next(dp, &bucket, set));) {
 		if (set_has(set, slot))
 			err = put_device(dp, set, slot);
 	}
@@ -451,11 +473,11 @@ int set_add_device(struct dataplane *dp, uint32_t slot)
 
 void set_del_device(struct dataplane *dp, uint32_t slot)
 {
+	uint32_t bucket = TABLE_START;
+
 	for (uint32_t id = 0; id < MCASTD_SET_FIRST; id++)
 		bpf_map_delete_elem(dp->sets[id].fd, &slot);
-	for (struct dict_node *node = NULL; (node = dict_next(&dp->set_dict, node));) {
-		struct port_set *set = dict_entry(node, struct port_set, node);
-
+	for (struct port_set *set = NULL; (set = set_next(dp, &bucket, set));) {
 		if (set_has(set, slot))
 			bpf_map_delete_elem(set->fd, &slot);
 	}
@@ -475,7 +497,7 @@ static int adopt_element(struct dataplane *dp, struct port_set *set, uint32_t ma
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info), key, *last = NULL, n = 0;
 	uint16_t slots[MCASTD_MAX_PORTS];
-	int fd = bpf_map_get_fd_by_id(map_id);
+	int fd = bpf_map_get_fd_by_id(map_id), err;
 
 	if (fd < 0)
 		return fd;
@@ -496,14 +518,10 @@ static int adopt_element(struct dataplane *dp, struct port_set *set, uint32_t ma
 	}
 	dp->egress_everywhere = true;
 	qsort(slots, n, sizeof(slots[0]), compare_slots);
-	set->slots = malloc(n * sizeof(slots[0]));
-	if (!set->slots)
-		return -ENOMEM;
-	memcpy(set->slots, slots, n * sizeof(slots[0]));
-	set->n = n;
-	dict_add(&dp->set_dict, &set->node, hash_slots(dp, slots, n));
-	list_append(&dp->idle[set->class], set);
-	return 0;
+	err = set_name(dp, set, slots, n);
+	if (!err)
+		list_append(&dp->idle[set->class], set);
+	return err;
 }
 
 static int create_set_of_all(struct dataplane *dp, uint32_t id)
@@ -563,9 +581,7 @@ int set_open(struct dataplane *dp)
 	for (uint32_t id = 0; id < dp->map_entries[MAP_SETS]; id++)
 		dp->sets[id].fd = -1;
 	dp->next_unused = MCASTD_SET_FIRST;
-	err = dict_init(&dp->set_dict);
-	if (!err)
-		err = adopt_sets(dp);
+	err = adopt_sets(dp);
 	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
 		if (dp->sets[id].fd < 0)
 			err = create_set_of_all(dp, id);
@@ -621,5 +637,5 @@ void set_close(struct dataplane *dp)
 			close(dp->sets[id].fd);
 	}
 	free(dp->sets);
-	dict_fini(&dp->set_dict);
+	table_fini(&dp->set_table);
 }
