@@ -13,70 +13,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "forward/forward.h"
-#include "forward/port_map.h"
-#include "membership/table.h"
+#include "forward/internal.h"
 
 /* While the maps are full, more than so many attempts in a row would only take time. */
 #define RETRY_FAILURES 1000
-
-struct route {
-	struct route *next; /* of its group, by source; (*,G) is the first */
-	struct group *group;
-	struct addr source;
-	struct port_map out[FORWARD_SIDES];
-	bool applied; /* the data plane has it, with these ports */
-	bool gone;    /* no longer wanted, and could not be removed yet */
-};
-
-/* A route of an earlier run, see forward_hold(). */
-struct held {
-	struct held *next;
-	struct addr source;
-	struct port_map down;
-};
-
-struct group {
-	struct table_node node;
-	struct addr addr;
-	struct route *routes;
-	struct held *held;
-	uint32_t round; /* of forward_update_all() */
-};
-
-/* One source that a port names. */
-struct named {
-	struct addr source;
-	uint16_t port;
-	bool forwarding;
-};
-
-struct forward {
-	const struct engine *engine;
-	const struct forward_ops *ops;
-	void *ctx;
-	struct forward_port ports[ENGINE_MAX_PORTS];
-	unsigned int end_port;	      /* above the highest port */
-	unsigned int only_downstream; /* the downstream port if there is just one, else 0 */
-	struct table groups;
-	struct port_map held_upstream; /* where held routes send what comes from downstream */
-	uint32_t round;
-	size_t n_open; /* routes that are not applied */
-	size_t n_routes;
-	bool stale;	       /* memory ran out: something was not computed */
-	int error;	       /* why the last one was not applied */
-	uint32_t retry_bucket; /* of the table: where forward_retry() goes on */
-
-	/* Scratch of one forward_update_group(). */
-	struct port_map star; /* ports in EXCLUDE mode */
-	struct port_map upstream;
-	struct named *named;
-	size_t n_named, max_named;
-	uint16_t port; /* whose sources are being collected */
-	bool failed;   /* memory ran out: the lists are not complete */
-};
-
-static const struct addr any_source;
 
 /* --- routes and the data plane --- */
 
@@ -139,7 +79,7 @@ static struct route *route_insert(struct forward *forward, struct group *group, 
 /* Wants the route to have these ports. New routes and changed ones are applied at once. */
 static void route_want(struct forward *forward, struct route *route, const struct port_map *down)
 {
-	struct port_map both = port_map_union(down, &forward->upstream);
+	struct port_map both = port_map_union(down, &forward->wanted.upstream);
 
 	/* Nothing goes back: what comes from the one downstream there is can leave it out. */
 	if (forward->only_downstream)
@@ -169,6 +109,8 @@ static bool route_unwant(struct forward *forward, struct route **at)
 	return true;
 }
 
+/* --- groups --- */
+
 static struct group *group_find(const struct forward *forward, const struct addr *addr)
 {
 	struct table_node *node = table_first(&forward->groups, engine_hash(forward->engine, addr));
@@ -181,135 +123,6 @@ static struct group *group_find(const struct forward *forward, const struct addr
 	}
 	return NULL;
 }
-
-/* --- what is wanted --- */
-
-static bool boundary_holds(const struct forward_port *info, const struct addr *group)
-{
-	for (uint32_t i = 0; i < info->n_boundary; i++)
-		if (prefix_contains(&info->boundary[i], group))
-			return true;
-	return false;
-}
-
-static bool port_forwards(const struct forward *forward, unsigned int port,
-			  const struct addr *group)
-{
-	const struct forward_port *info = &forward->ports[port];
-	struct engine_port_view view;
-
-	if (!info->present || info->role != PORT_DOWNSTREAM || boundary_holds(info, group))
-		return false;
-	if (info->forward_as_non_querier)
-		return true;
-	/* RFC 4605 section 3: only the querier of a link forwards to it. */
-	return engine_port_view(forward->engine, port, &view) && view.is_querier;
-}
-
-static bool collect_source(const struct engine_source_view *view, void *arg)
-{
-	struct forward *forward = arg;
-	struct named *named;
-
-	if (forward->n_named == forward->max_named) {
-		size_t max = forward->max_named ? forward->max_named * 2 : 64;
-
-		named = realloc(forward->named, max * sizeof(*named));
-		if (!named) {
-			forward->failed = true;
-			return false;
-		}
-		forward->named = named;
-		forward->max_named = max;
-	}
-	named = &forward->named[forward->n_named++];
-	named->source = view->source;
-	named->port = forward->port;
-	named->forwarding = view->forwarding;
-	return true;
-}
-
-static bool collect_membership(const struct engine_membership_view *view, void *arg)
-{
-	struct forward *forward = arg;
-
-	if (!port_forwards(forward, view->port, &view->group))
-		return true;
-	if (view->mode == FILTER_EXCLUDE)
-		port_map_set(&forward->star, view->port);
-	forward->port = (uint16_t)view->port;
-	engine_each_source(view, collect_source, forward);
-	return !forward->failed;
-}
-
-/* The same for what the routes of an earlier run say. */
-static void collect_held(struct forward *forward, const struct held *held)
-{
-	uint16_t slots[ENGINE_MAX_PORTS];
-
-	for (; held && !forward->failed; held = held->next) {
-		struct engine_source_view view = { .source = held->source, .forwarding = true };
-		uint32_t n = port_map_list(&held->down, slots);
-
-		if (addr_equal(&held->source, &any_source)) {
-			forward->star = port_map_union(&forward->star, &held->down);
-			continue;
-		}
-		for (uint32_t i = 0; i < n && !forward->failed; i++) {
-			forward->port = slots[i];
-			collect_source(&view, forward);
-		}
-	}
-}
-
-/* What all ports together want of a group, into the scratch fields. */
-static void collect_group(struct forward *forward, const struct addr *group)
-{
-	const struct group *known = group_find(forward, group);
-
-	memset(&forward->star, 0, sizeof(forward->star));
-	forward->upstream = forward->held_upstream;
-	forward->n_named = 0;
-	forward->failed = false;
-	for (unsigned int port = 1; port < forward->end_port; port++) {
-		const struct forward_port *info = &forward->ports[port];
-
-		if (info->present && info->role == PORT_UPSTREAM && !boundary_holds(info, group))
-			port_map_set(&forward->upstream, port);
-	}
-	engine_each_of_group(forward->engine, group, collect_membership, forward);
-	if (known)
-		collect_held(forward, known->held);
-}
-
-static int named_cmp(const void *a, const void *b)
-{
-	const struct named *one = a, *other = b;
-	int order = addr_cmp(&one->source, &other->source);
-
-	/* What is held outweighs what is blocked: it stands behind. */
-	return order ? order : one->forwarding - other->forwarding;
-}
-
-/*
- * The ports that want one source: those in EXCLUDE mode and those that name it, less those that
- * name it to block it. Returns the index behind its entries.
- */
-static size_t named_ports(const struct forward *forward, size_t i, struct port_map *ports)
-{
-	const struct addr *source = &forward->named[i].source;
-
-	*ports = forward->star;
-	for (; i < forward->n_named && addr_equal(&forward->named[i].source, source); i++) {
-		if (forward->named[i].forwarding)
-			port_map_set(ports, forward->named[i].port);
-		else
-			port_map_clear(ports, forward->named[i].port);
-	}
-	return i;
-}
-
-/* --- groups --- */
 
 static struct group *group_get(struct forward *forward, const struct addr *addr)
 {
@@ -363,15 +176,16 @@ static struct route **unwant_before(struct forward *forward, struct route **at,
 /* Walks the named sources and the routes of the group, both in the order of the sources. */
 static void update_sources(struct forward *forward, struct group *group)
 {
+	const struct wanted *wanted = &forward->wanted;
 	struct route **at = &group->routes->next;
 	struct port_map ports;
 	struct route *route;
 
-	for (size_t i = 0; i < forward->n_named;) {
-		const struct addr *source = &forward->named[i].source;
+	for (size_t i = 0; i < wanted->n_named;) {
+		const struct addr *source = &wanted->named[i].source;
 
-		i = named_ports(forward, i, &ports);
-		if (port_map_equal(&ports, &forward->star))
+		i = wanted_ports(wanted, i, &ports);
+		if (port_map_equal(&ports, &wanted->star))
 			continue;
 		at = unwant_before(forward, at, source);
 		route = route_get(forward, group, at, source);
@@ -383,40 +197,25 @@ static void update_sources(struct forward *forward, struct group *group)
 	unwant_before(forward, at, NULL);
 }
 
-/* Does some source go to other ports than the rest? */
-static bool any_source_differs(const struct forward *forward)
-{
-	struct port_map ports;
-
-	for (size_t i = 0; i < forward->n_named;) {
-		i = named_ports(forward, i, &ports);
-		if (!port_map_equal(&ports, &forward->star))
-			return true;
-	}
-	return false;
-}
-
 void forward_update_group(struct forward *forward, const struct addr *addr)
 {
-	struct group *group;
+	struct group *group = group_find(forward, addr);
 	struct route *star;
 	bool wanted;
 
-	collect_group(forward, addr);
-	if (forward->failed) {
+	if (!wanted_collect(forward, addr, group ? group->held : NULL)) {
 		forward->stale = true;
 		return;
 	}
-	if (forward->n_named)
-		qsort(forward->named, forward->n_named, sizeof(*forward->named), named_cmp);
-	wanted = !port_map_empty(&forward->star) || any_source_differs(forward);
-	group = wanted ? group_get(forward, addr) : group_find(forward, addr);
+	wanted = wanted_any(&forward->wanted);
+	if (wanted)
+		group = group_get(forward, addr);
 	if (!group)
 		return;
 	if (wanted) {
 		star = route_get(forward, group, &group->routes, &any_source);
 		if (star) {
-			route_want(forward, star, &forward->star);
+			route_want(forward, star, &forward->wanted.star);
 			update_sources(forward, group);
 		}
 	} else if (group->routes) {
@@ -642,6 +441,6 @@ void forward_free(struct forward *forward)
 		group_free(group);
 	}
 	table_fini(&forward->groups);
-	free(forward->named);
+	free(forward->wanted.named);
 	free(forward);
 }
