@@ -3,7 +3,6 @@
  * Memory that runs out: this program's own malloc() fails now and then while the engine is driven
  * by random scripts. Whatever could not be done is left out, and all that must hold still holds.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdarg.h>
@@ -21,17 +20,14 @@
 
 #ifndef __SANITIZE_ADDRESS__ /* which has a malloc() of its own */
 
+#include "../support/failing_memory.h"
+
 static bool armed;
 static uint32_t one_in; /* allocations fail */
 static uint32_t allocations, failures;
 static uint32_t seed;
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-
-static bool fails(void)
+static bool memory_fails(void)
 {
 	if (!armed || ++allocations < START)
 		return false;
@@ -39,33 +35,7 @@ static bool fails(void)
 	if ((seed >> 8) % one_in)
 		return false;
 	failures++;
-	errno = ENOMEM;
 	return true;
-}
-
-void *malloc(size_t size)
-{
-	return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __libc_realloc(old, size);
-}
-
-int posix_memalign(void **memory, size_t align, size_t size)
-{
-	void *got = fails() ? NULL : __libc_memalign(align, size);
-
-	if (!got)
-		return ENOMEM;
-	*memory = got;
-	return 0;
 }
 
 static void test_failures(void **state)

@@ -1,32 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Upstream: reports of changes, docs/CONFORMANCE.md section 13, RFC 9776 section 5.1. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "../support/host_sim.h"
+#include "../support/host_sim_test.h"
 #include "membership/host.h"
 #include "membership/state.h"
-
-static int setup(void **state)
-{
-	static struct host_sim t;
-
-	host_sim_init(&t, NULL);
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	host_sim_fini(*state);
-	return 0;
-}
-
-#define assert_said(t, text) assert_string_equal(host_sim_said(t), text)
 
 /* Lets all repetitions pass and forgets them. */
 static void settle(struct host_sim *t)
@@ -348,21 +325,20 @@ static void an_end_leaves_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_first_membership_is_told_at_once, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(an_end_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(differences, setup, teardown),
-		cmocka_unit_test_setup_teardown(repetitions, setup, teardown),
-		cmocka_unit_test_setup_teardown(robustness_of_the_querier, setup, teardown),
-		cmocka_unit_test_setup_teardown(overlapping_source_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(mode_changes_come_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(flaps, setup, teardown),
-		cmocka_unit_test_setup_teardown(headers, setup, teardown),
-		cmocka_unit_test_setup_teardown(ssm_groups, setup, teardown),
-		cmocka_unit_test_setup_teardown(groups_that_are_never_joined, setup, teardown),
-		cmocka_unit_test_setup_teardown(policy_of_the_port, setup, teardown),
-		cmocka_unit_test_setup_teardown(link_changes_are_announced, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_end_leaves_everything, setup, teardown),
+		HOST_TEST(a_first_membership_is_told_at_once),
+		HOST_TEST(an_end_is_told),
+		HOST_TEST(differences),
+		HOST_TEST(repetitions),
+		HOST_TEST(robustness_of_the_querier),
+		HOST_TEST(overlapping_source_changes),
+		HOST_TEST(mode_changes_come_first),
+		HOST_TEST(flaps),
+		HOST_TEST(headers),
+		HOST_TEST(ssm_groups),
+		HOST_TEST(groups_that_are_never_joined),
+		HOST_TEST(policy_of_the_port),
+		HOST_TEST(link_changes_are_announced),
+		HOST_TEST(an_end_leaves_everything),
 	};
 
 	return cmocka_run_group_tests_name("host changes", tests, NULL, NULL);

@@ -1,31 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Upstream with older queriers: docs/CONFORMANCE.md section 13, RFC 9776 section 7.2.1. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "../support/host_sim.h"
+#include "../support/host_sim_test.h"
 #include "membership/host_state.h"
-
-static int setup(void **state)
-{
-	static struct host_sim t;
-
-	host_sim_init(&t, NULL);
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	host_sim_fini(*state);
-	return 0;
-}
-
-#define assert_said(t, text) assert_string_equal(host_sim_said(t), text)
 
 static void settle(struct host_sim *t)
 {
@@ -410,25 +387,24 @@ static void the_largest_values(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(version_2_joins_and_leaves),
-		T(version_2_tells_groups_only),
-		T(version_2_answers),
-		T(version_2_running_timers),
-		T(version_2_suppression),
-		T(version_1),
-		T(older_group_queries_change_no_mode),
-		T(the_way_back),
-		T(version_1_before_version_2),
-		T(a_change_of_mode_cancels),
-		T(back_in_version_3),
-		T(older_queriers_are_told),
-		T(compatibility_can_be_turned_off),
-		T(ignored_versions),
-		T(a_port_of_version_2),
-		T(link_and_exit),
-		T(the_largest_values),
+		HOST_TEST(version_2_joins_and_leaves),
+		HOST_TEST(version_2_tells_groups_only),
+		HOST_TEST(version_2_answers),
+		HOST_TEST(version_2_running_timers),
+		HOST_TEST(version_2_suppression),
+		HOST_TEST(version_1),
+		HOST_TEST(older_group_queries_change_no_mode),
+		HOST_TEST(the_way_back),
+		HOST_TEST(version_1_before_version_2),
+		HOST_TEST(a_change_of_mode_cancels),
+		HOST_TEST(back_in_version_3),
+		HOST_TEST(older_queriers_are_told),
+		HOST_TEST(compatibility_can_be_turned_off),
+		HOST_TEST(ignored_versions),
+		HOST_TEST(a_port_of_version_2),
+		HOST_TEST(link_and_exit),
+		HOST_TEST(the_largest_values),
 	};
 
 	return cmocka_run_group_tests_name("host with older queriers", tests, NULL, NULL);

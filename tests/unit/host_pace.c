@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Upstream: sizes of reports and their pace, docs/CONFORMANCE.md sections 1 and 13. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "../support/host_sim.h"
+#include "../support/host_sim_test.h"
 #include "membership/host_state.h"
-
-static int setup(void **state)
-{
-	static struct host_sim t;
-
-	host_sim_init(&t, NULL);
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	host_sim_fini(*state);
-	return 0;
-}
 
 static struct addr group_number(uint32_t n)
 {
@@ -466,20 +445,19 @@ static void the_next_group_ends(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(records_are_packed),
-		T(long_lists_are_split),
-		T(long_exclude_lists_are_cut),
-		T(other_mtus),
-		T(no_record_is_empty),
-		T(announcing_many_groups_is_paced),
-		T(answering_for_many_groups_is_paced),
-		T(version_2_with_many_groups),
-		T(changes_come_before_answers),
-		T(groups_that_end_during_an_answer),
-		T(a_flood_of_queries),
-		T(the_next_group_ends),
+		HOST_TEST(records_are_packed),
+		HOST_TEST(long_lists_are_split),
+		HOST_TEST(long_exclude_lists_are_cut),
+		HOST_TEST(other_mtus),
+		HOST_TEST(no_record_is_empty),
+		HOST_TEST(announcing_many_groups_is_paced),
+		HOST_TEST(answering_for_many_groups_is_paced),
+		HOST_TEST(version_2_with_many_groups),
+		HOST_TEST(changes_come_before_answers),
+		HOST_TEST(groups_that_end_during_an_answer),
+		HOST_TEST(a_flood_of_queries),
+		HOST_TEST(the_next_group_ends),
 	};
 
 	return cmocka_run_group_tests_name("host pace", tests, NULL, NULL);

@@ -1,31 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Upstream: answers to queries, docs/CONFORMANCE.md section 13, RFC 9776 section 5.2. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "../support/host_sim.h"
+#include "../support/host_sim_test.h"
 #include "membership/host_state.h"
-
-static int setup(void **state)
-{
-	static struct host_sim t;
-
-	host_sim_init(&t, NULL);
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	host_sim_fini(*state);
-	return 0;
-}
-
-#define assert_said(t, text) assert_string_equal(host_sim_said(t), text)
 
 static void join(struct host_sim *t, unsigned int n, enum filter_mode mode, const char *sources)
 {
@@ -450,27 +427,26 @@ static void counters(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_general_query_is_answered_for_all),
-		T(answers_are_delayed_at_random),
-		T(a_group_query_is_answered_if_joined),
-		T(a_source_query_is_answered_for_what_is_wanted),
-		T(the_answer_is_of_its_own_time),
-		T(rule_1),
-		T(rule_2),
-		T(rule_4),
-		T(rule_5),
-		T(no_time_to_answer),
-		T(the_longest_time),
-		T(the_suppress_flag_is_ignored),
-		T(router_alert),
-		T(a_query_without_source_is_answered),
-		T(destinations),
-		T(what_is_refused),
-		T(nothing_is_suppressed_in_version_3),
-		T(recorded_sources_are_bounded),
-		T(counters),
+		HOST_TEST(a_general_query_is_answered_for_all),
+		HOST_TEST(answers_are_delayed_at_random),
+		HOST_TEST(a_group_query_is_answered_if_joined),
+		HOST_TEST(a_source_query_is_answered_for_what_is_wanted),
+		HOST_TEST(the_answer_is_of_its_own_time),
+		HOST_TEST(rule_1),
+		HOST_TEST(rule_2),
+		HOST_TEST(rule_4),
+		HOST_TEST(rule_5),
+		HOST_TEST(no_time_to_answer),
+		HOST_TEST(the_longest_time),
+		HOST_TEST(the_suppress_flag_is_ignored),
+		HOST_TEST(router_alert),
+		HOST_TEST(a_query_without_source_is_answered),
+		HOST_TEST(destinations),
+		HOST_TEST(what_is_refused),
+		HOST_TEST(nothing_is_suppressed_in_version_3),
+		HOST_TEST(recorded_sources_are_bounded),
+		HOST_TEST(counters),
 	};
 
 	return cmocka_run_group_tests_name("host queries", tests, NULL, NULL);

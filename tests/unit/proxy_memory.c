@@ -3,7 +3,6 @@
  * Memory that runs out while a change is carried upstream: each allocation fails in turn. What is
  * wanted downstream is joined a little later, without another report.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,37 +16,19 @@
 
 #ifndef __SANITIZE_ADDRESS__ /* which has a malloc() of its own */
 
+#include "../support/failing_memory.h"
+
 static bool armed;
 static unsigned int until_failure;
 static unsigned int failures;
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t size);
-
-static bool fails(void)
+static bool memory_fails(void)
 {
 	if (!armed || until_failure--)
 		return false;
 	armed = false;
 	failures++;
-	errno = ENOMEM;
 	return true;
-}
-
-void *malloc(size_t size)
-{
-	return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __libc_realloc(old, size);
 }
 
 static bool count_sources(const struct engine_upstream_view *view, void *arg)
