@@ -50,8 +50,10 @@ CTL_SRC := $(wildcard tools/mcastctl/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/*.c))
 BPFTEST := $(patsubst tests/bpf/%.c,$(OUT)/tests/bpf/%,$(wildcard tests/bpf/*.c))
-BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c))
-BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
+BENCH_FORWARD := $(wildcard tools/bench/forward/*.c)
+BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c)) $(BENCH_FORWARD)
+BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD),$(BENCH_SRC))) \
+	$(OUT)/bench/forward
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BPF_SKEL := out/bpf/mcast.skel.h out/bpf/mcast_egress.skel.h
 
@@ -108,6 +110,9 @@ $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(OUT)/libsupport.a $(OUT)/libsys
 $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(DAEMON_LIBS)
+$(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
@@ -173,8 +178,6 @@ out/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_SRC) $(wildcard userspace/*/*.h) | $
 bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)tools/bench/run
-	$(Q)tools/bench/join_latency --json out/bench/join_latency.json
-	$(Q)$(OUT)/bench/engine
 
 lint: $(BPF_SKEL) out/bpf/bench.skel.h ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 	$(Q)tools/lint

@@ -1,48 +1,97 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the benchmark needs beside mcastd: a source, sinks, and the bare broadcast to compare with.
  */
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bench.h"
+
 char LICENSE[] SEC("license") = "GPL";
 
-#define SINKS 4096
+/* One CPU writes the one, another CPU the other: each is on lines of its own. */
+struct bench_settings settings;
+struct bench_source source;
+struct bench_sinks sinks;
 
-/* The IPv4 header of each frame: recycled frames keep what was written to them on their way. */
-struct iphdr header;
-__u8 macs[12];
-/* How many groups to go through, one after the other; the low bits of the address count. */
-__u32 groups = 1;
-__u32 next_group;
+/* Is there room for a batch of frames? */
+static __always_inline bool window_open(void)
+{
+	__u64 under_way = source.sent - *(volatile __u64 *)&sinks.told;
+
+	return !settings.window || under_way + settings.batch <= settings.window;
+}
+
+static long turn(__u32 i, void *unused)
+{
+	(void)i;
+	(void)unused;
+	return window_open() && (!settings.interval_ns || bpf_ktime_get_ns() >= source.next_ns);
+}
+
+/*
+ * Waits for room, and for the time of the next frame. It does so before a batch, as frames only
+ * leave when a batch is complete, and it waits here, because frames that the program refuses go
+ * back to the pool just as those that the other CPU returns. What has not arrived when the wait is
+ * over is lost.
+ */
+static __always_inline bool wait(void)
+{
+	if (settings.paused)
+		return false;
+	if (bpf_loop(WAIT_TURNS, turn, NULL, 0) < WAIT_TURNS)
+		return true;
+	if (!window_open())
+		source.sent = *(volatile __u64 *)&sinks.told;
+	return false;
+}
+
+static __always_inline void set_time(struct bench_frame *frame)
+{
+	frame->sent_ns = bpf_ktime_get_ns();
+	source.next_ns += settings.interval_ns;
+	if (source.next_ns < frame->sent_ns)
+		source.next_ns = frame->sent_ns;
+}
+
+static __always_inline void choose_group(struct bench_frame *frame)
+{
+	__u32 low = source.next_group++, sum;
+
+	if (source.next_group >= settings.groups)
+		source.next_group = 0;
+	/* The header comes with the checksum for low bits of 0. */
+	frame->ip.daddr = settings.header.daddr | bpf_htonl(low);
+	sum = (__u16)~settings.header.check + (bpf_htonl(low) >> 16) + (bpf_htonl(low) & 0xffff);
+	sum = (sum & 0xffff) + (sum >> 16);
+	frame->ip.check = ~((sum & 0xffff) + (sum >> 16));
+	frame->eth.h_dest[3] |= low >> 16;
+	frame->eth.h_dest[4] |= low >> 8;
+	frame->eth.h_dest[5] |= low;
+}
 
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = data;
-	struct iphdr *ip = (void *)(eth + 1);
-	__u32 low, sum;
+	struct bench_frame *frame = (void *)(long)ctx->data;
 
-	if ((void *)(ip + 1) > end)
+	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
-	__builtin_memcpy(eth, macs, 12);
-	*ip = header;
-	if (groups > 1) {
-		low = next_group++;
-		if (next_group >= groups)
-			next_group = 0;
-		/* The header comes with the checksum for low bits of 0. */
-		ip->daddr = header.daddr | bpf_htonl(low);
-		sum = (__u16)~header.check + (bpf_htonl(low) >> 16) + (bpf_htonl(low) & 0xffff);
-		sum = (sum & 0xffff) + (sum >> 16);
-		ip->check = ~((sum & 0xffff) + (sum >> 16));
-		eth->h_dest[3] |= low >> 16;
-		eth->h_dest[4] |= low >> 8;
-		eth->h_dest[5] |= low;
-	}
+	if (source.turn++ % settings.batch == 0)
+		source.go = wait();
+	if (!source.go)
+		return XDP_DROP;
+	__builtin_memcpy(&frame->eth, settings.macs, 12);
+	frame->ip = settings.header;
+	if (settings.groups > 1)
+		choose_group(frame);
+	if (settings.interval_ns)
+		set_time(frame);
+	source.sent++;
 	return XDP_TX;
 }
 
@@ -53,17 +102,40 @@ struct {
 	__type(value, __u64);
 } sunk SEC(".maps");
 
-/* Counts frames that are as long as they were sent. */
-__u32 frame_length;
+/* How long frames were under way, from the source to the sink. */
+__u64 latencies[BUCKETS];
+__u64 latency_most_ns;
 
+static __always_inline void take_time(const struct bench_frame *frame)
+{
+	__u64 ns = bpf_ktime_get_ns() - frame->sent_ns, bucket = ns / BUCKET_NS;
+
+	barrier_var(bucket); /* the verifier needs to see this very value compared */
+	if (bucket >= BUCKETS)
+		bucket = BUCKETS - 1;
+	__sync_fetch_and_add(&latencies[bucket], 1);
+	if (ns > latency_most_ns)
+		latency_most_ns = ns;
+}
+
+/* Counts frames that are as long as they were sent. */
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {
+	struct bench_frame *frame = (void *)(long)ctx->data;
 	__u32 key = ctx->ingress_ifindex;
-	__u64 *count = bpf_map_lookup_elem(&sunk, &key);
+	__u64 *count;
 
-	if (count && ctx->data_end - ctx->data == frame_length)
-		++*count;
+	if (ctx->data_end - ctx->data != settings.frame_length)
+		return XDP_DROP;
+	count = bpf_map_lookup_elem(&sunk, &key);
+	if (!count)
+		return XDP_DROP;
+	++*count;
+	if (key == settings.telling_port && *count % TELL_EVERY == 0)
+		*(volatile __u64 *)&sinks.told = *count;
+	if (settings.interval_ns && (void *)(frame + 1) <= (void *)(long)ctx->data_end)
+		take_time(frame);
 	return XDP_DROP;
 }
 

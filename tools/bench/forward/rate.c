@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How many packets a second come out complete on every port. The variants take turns in short
+ * intervals, so that what disturbs the machine disturbs all alike; only the ratios within a round
+ * are to be trusted.
+ */
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "forward.h"
+
+#define SETTLE_MS 10
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	if (options.cpu_time)
+		return bed_poller_s();
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* The rate of the port that gets the fewest. */
+static double measure(unsigned int fan_out)
+{
+	uint64_t before[PORTS_MAX], fewest = UINT64_MAX;
+	double start;
+
+	usleep(SETTLE_MS * 1000);
+	start = now_s();
+	for (unsigned int i = 0; i < fan_out; i++)
+		before[i] = traffic_received(i);
+	do
+		usleep(options.interval_ms * 1000);
+	while (options.cpu_time && now_s() - start < options.interval_ms / 2e3 && !stopping);
+	for (unsigned int i = 0; i < fan_out; i++) {
+		uint64_t n = traffic_received(i) - before[i];
+
+		fewest = n < fewest ? n : fewest;
+	}
+	return (double)fewest / (now_s() - start);
+}
+
+static void measure_variants(unsigned int size, unsigned int fan_out)
+{
+	for (enum variant v = 0; v < VARIANTS && !stopping; v++) {
+		if (!variant_can(v, fan_out))
+			continue;
+		variant_use(v, fan_out);
+		printf("rate %s %u %u %.0f\n", variant_names[v], size, fan_out, measure(fan_out));
+		fflush(stdout);
+	}
+}
+
+void measure_rates(void)
+{
+	bed.bpf->bss->settings.window = options.window;
+	for (unsigned int round = 0; round < options.rounds; round++) {
+		for (unsigned int s = 0; s < options.n_sizes && !stopping; s++) {
+			variant_use(MCASTD, 1);
+			traffic_start(options.sizes[s]);
+			for (unsigned int f = 0; f < options.n_fan_outs && !stopping; f++)
+				measure_variants(options.sizes[s], options.fan_outs[f]);
+			traffic_stop();
+		}
+	}
+}
