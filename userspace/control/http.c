@@ -26,52 +26,39 @@
 struct http {
 	struct loop *loop;
 	struct server *server;
+	int starter_fd; /* -1: it could not be started, or has ended */
+	struct loop_fd *entry;
 	int deadline;  /* the next attempt */
 	char *address; /* as configured; NULL: off */
 	int listen_fd; /* -1: not yet, or off */
-	pid_t pid;     /* 0: not running */
-	int pid_fd;
-	int channel_fd; /* our end of its connection to the server, to shut it down */
-	struct loop_fd *entry;
+	bool running;
+	uint32_t number; /* of the process, of those that were started */
+	int channel_fd;	 /* our end of its connection to the server, to shut it down */
 	uint64_t started;
 	uint64_t retry_ms; /* how long to wait after the next failure */
 	uint64_t restarts;
 	int told; /* the error that was logged last, so that it is logged once */
 };
 
+static int complain_once(struct http *http, int error)
+{
+	if (error != http->told)
+		log_error("HTTP: cannot serve %s: %s%s", http->address, strerror(-error),
+			  http->starter_fd < 0 ? "; mcastd must be started anew for that"
+					       : "; trying again");
+	http->told = error;
+	return error;
+}
+
 /* --- The process -------------------------------------------------------------------------------
  */
 
 static void forget_process(struct http *http)
 {
-	if (http->entry)
-		loop_remove_fd(http->entry);
-	if (http->pid_fd >= 0)
-		close(http->pid_fd);
 	if (http->channel_fd >= 0)
 		close(http->channel_fd);
-	http->entry = NULL;
-	http->pid_fd = http->channel_fd = -1;
-	http->pid = 0;
-}
-
-static void end_process(struct http *http)
-{
-	struct pollfd end = { .fd = http->pid_fd, .events = POLLIN };
-
-	if (!http->pid)
-		return;
-	/*
-	 * It has nothing to tidy up. Without CAP_KILL, as it is another user's, it still ends with
-	 * its connection, unless something has gone wrong with it; and with us.
-	 */
-	kill(http->pid, SIGKILL);
-	shutdown(http->channel_fd, SHUT_RDWR);
-	if (http->pid_fd >= 0)
-		poll(&end, 1, END_MS);
-	if (waitpid(http->pid, NULL, WNOHANG) != http->pid)
-		log_warning("HTTP: the process %d that served it does not end", http->pid);
-	forget_process(http);
+	http->channel_fd = -1;
+	http->running = false;
 }
 
 static void retry_later(struct http *http)
@@ -82,97 +69,108 @@ static void retry_later(struct http *http)
 		http->retry_ms = RETRY_MAX_MS;
 }
 
-static void process_ended(void *arg, uint32_t events)
+/* With descriptors it starts the process, without it ends it. Returns 0 or -errno. */
+static int order(const struct http *http, const int *fds, size_t n)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct http_order text = { .number = http->number };
+	struct iovec part = { &text, sizeof(text) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (http->starter_fd < 0)
+		return -EPIPE;
+	if (n) {
+		struct cmsghdr *cmsg = (struct cmsghdr *)control;
+
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
+	}
+	return sendmsg(http->starter_fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void lose_starter(struct http *http)
+{
+	log_error("HTTP: the process that starts it has ended; mcastd must be started anew for it");
+	loop_remove_fd(http->entry);
+	close(http->starter_fd);
+	http->entry = NULL;
+	http->starter_fd = -1;
+	forget_process(http);
+}
+
+/* Returns true when the news is of the process that there is, or of the starter's end. */
+static bool read_news(struct http *http, struct http_end *end)
+{
+	ssize_t n = recv(http->starter_fd, end, sizeof(*end), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n != sizeof(*end)) {
+		lose_starter(http);
+		return true;
+	}
+	return http->running && end->number == http->number;
+}
+
+static void starter_ready(void *arg, uint32_t events)
 {
 	struct http *http = arg;
-	siginfo_t info = { 0 };
+	struct http_end end;
 
 	(void)events;
-	if (waitid(P_PIDFD, (id_t)http->pid_fd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+	if (!read_news(http, &end) || http->starter_fd < 0)
 		return;
 	forget_process(http);
 	http->restarts++;
 	if (loop_now(http->loop) - http->started > LIVED_WELL_MS)
 		http->retry_ms = RETRY_MIN_MS;
-	log_warning("HTTP: the process that serves it ended with %s %d; starting it again in %u s",
-		    info.si_code == CLD_EXITED ? "status" : "signal", info.si_status,
-		    (unsigned int)(http->retry_ms / 1000));
+	if (end.error)
+		complain_once(http, end.error);
+	else
+		log_warning("HTTP: the process that serves it ended with %s %d; starting it again "
+			    "in %u s",
+			    end.code == CLD_EXITED ? "status" : "signal", end.status,
+			    (unsigned int)(http->retry_ms / 1000));
 	retry_later(http);
 }
 
-/* A copy with a number above those it will have in the process, so that none is overwritten. */
-static int move_up(int fd)
+static void end_process(struct http *http)
 {
-	int moved = fcntl(fd, F_DUPFD_CLOEXEC, HTTP_FDS);
+	struct pollfd wait = { .fd = http->starter_fd, .events = POLLIN };
+	struct http_end end;
+	bool ended = false;
 
-	close(fd);
-	return moved;
-}
-
-/* The program anew, with descriptors 0 to 4 and no others. */
-static int spawn(const struct http *http, int daemon_fd, pid_t *pid)
-{
-	char *argv[] = { (char[]){ HTTP_PROCESS_NAME }, NULL };
-	char *envp[] = { NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int error;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	error = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	if (!error)
-		error = posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-	if (!error)
-		error = posix_spawn_file_actions_adddup2(&files, daemon_fd, HTTP_DAEMON_FD);
-	if (!error)
-		error = posix_spawn_file_actions_adddup2(&files, http->listen_fd, HTTP_LISTEN_FD);
-	if (!error)
-		error = posix_spawn_file_actions_addclosefrom_np(&files, HTTP_FDS);
-	/* A session of its own: Ctrl-C is for the daemon, which ends it. */
-	if (!error)
-		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID |
-								      POSIX_SPAWN_SETSIGMASK |
-								      POSIX_SPAWN_SETSIGDEF);
-	if (!error)
-		error = posix_spawnattr_setsigmask(&attributes, &none);
-	if (!error)
-		error = posix_spawnattr_setsigdefault(&attributes, &all);
-	if (!error)
-		error = posix_spawn(pid, "/proc/self/exe", &files, &attributes, argv, envp);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	return -error;
-}
-
-static int watch_process(struct http *http)
-{
-	http->pid_fd = pidfd_open(http->pid, 0);
-	if (http->pid_fd >= 0)
-		http->entry = loop_add_fd(http->loop, http->pid_fd, EPOLLIN, process_ended, http);
-	if (http->entry)
-		return 0;
-	return -errno;
+	if (!http->running)
+		return;
+	order(http, NULL, 0);
+	shutdown(http->channel_fd, SHUT_RDWR);
+	while (!ended && http->starter_fd >= 0 && poll(&wait, 1, END_MS) > 0)
+		ended = read_news(http, &end);
+	if (!ended)
+		log_warning("HTTP: the process that served it does not end");
+	forget_process(http);
 }
 
 static int start_process(struct http *http)
 {
-	int pair[2], error;
+	int pair[2], fds[2], error;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -errno;
-	pair[1] = move_up(pair[1]);
-	error = pair[1] < 0 ? -errno : spawn(http, pair[1], &http->pid);
-	if (pair[1] >= 0)
-		close(pair[1]);
+	http->number++;
+	fds[0] = pair[1];
+	fds[1] = http->listen_fd;
+	error = order(http, fds, 2);
+	close(pair[1]);
 	if (error) {
-		http->pid = 0;
 		close(pair[0]);
 		return error;
 	}
+	http->running = true;
 	http->started = loop_now(http->loop);
 	http->channel_fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 0);
 	error = http->channel_fd < 0 ? -errno : 0;
@@ -180,8 +178,6 @@ static int start_process(struct http *http)
 		close(pair[0]);
 	else
 		error = server_adopt(http->server, pair[0]);
-	if (!error)
-		error = watch_process(http);
 	if (error)
 		end_process(http);
 	return error;
@@ -199,7 +195,6 @@ static int listen_at(const struct http_address *address)
 
 	if (fd < 0)
 		return -errno;
-	fd = move_up(fd);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (const struct sockaddr *)&address->socket, address->len) == 0 &&
 	    listen(fd, HTTP_CONNECTIONS_MAX) == 0)
@@ -234,39 +229,107 @@ static uint64_t start_due(void *arg, uint64_t now)
 	int error = 0;
 
 	(void)now;
-	if (!http->address || http->pid)
+	if (!http->address || http->running)
 		return LOOP_NEVER;
+	if (http->starter_fd < 0) {
+		complain_once(http, -EPIPE);
+		return LOOP_NEVER;
+	}
 	if (http->listen_fd < 0)
 		error = open_socket(http);
 	if (!error)
 		error = start_process(http);
-	if (!error)
-		return LOOP_NEVER;
-	if (error != http->told)
-		log_error("HTTP: cannot serve %s: %s; trying again", http->address,
-			  strerror(-error));
-	http->told = error;
-	retry_later(http);
+	if (error) {
+		complain_once(http, error);
+		retry_later(http);
+	}
 	return LOOP_NEVER;
 }
 
 /* --- Life --------------------------------------------------------------------------------------
  */
 
-struct http *http_new(struct loop *loop, struct server *server)
+/* The program anew, with descriptors 0 to 3 and no others. Returns 0 or -errno. */
+static int spawn(int fd, enum privilege_filter filter)
+{
+	char mode[8];
+	char *argv[] = { (char[]){ HTTP_PROCESS_NAME }, mode, NULL };
+	char *envp[] = { NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	int error;
+	pid_t pid;
+
+	snprintf(mode, sizeof(mode), "%s", privilege_filter_name(filter));
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attributes);
+	error = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	if (!error)
+		error = posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	if (!error)
+		error = posix_spawn_file_actions_adddup2(&files, fd, HTTP_STARTER_FD);
+	if (!error)
+		error = posix_spawn_file_actions_addclosefrom_np(&files, HTTP_STARTER_FDS);
+	/* A session of its own: Ctrl-C is for the daemon, which ends it. */
+	if (!error)
+		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID |
+								      POSIX_SPAWN_SETSIGMASK |
+								      POSIX_SPAWN_SETSIGDEF);
+	if (!error)
+		error = posix_spawnattr_setsigmask(&attributes, &none);
+	if (!error)
+		error = posix_spawnattr_setsigdefault(&attributes, &all);
+	if (!error)
+		error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv, envp);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&files);
+	return -error;
+}
+
+static int open_starter(struct http *http, enum privilege_filter filter)
+{
+	int pair[2], theirs, error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	/* Above the numbers that the starter gets, so that none is overwritten. */
+	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, HTTP_STARTER_FDS);
+	close(pair[1]);
+	error = theirs < 0 ? -errno : spawn(theirs, filter);
+	if (theirs >= 0)
+		close(theirs);
+	if (!error) {
+		http->entry = loop_add_fd(http->loop, pair[0], EPOLLIN, starter_ready, http);
+		error = http->entry ? 0 : -errno;
+	}
+	if (error)
+		close(pair[0]);
+	else
+		http->starter_fd = pair[0];
+	return error;
+}
+
+struct http *http_new(struct loop *loop, struct server *server, enum privilege_filter filter)
 {
 	struct http *http = calloc(1, sizeof(*http));
+	int error;
 
 	if (!http)
 		return NULL;
 	*http = (struct http){
-		.loop = loop, .server = server, .listen_fd = -1, .pid_fd = -1, .channel_fd = -1
+		.loop = loop, .server = server, .starter_fd = -1, .listen_fd = -1, .channel_fd = -1
 	};
 	http->deadline = loop_add_deadline(loop, LOOP_NEVER, start_due, http);
 	if (http->deadline < 0) {
 		free(http);
 		return NULL;
 	}
+	error = open_starter(http, filter);
+	if (error)
+		log_error("HTTP: cannot start the process that starts it: %s", strerror(-error));
 	return http;
 }
 
@@ -298,7 +361,8 @@ json_t *http_describe(const struct http *http)
 	if (!http->address)
 		return NULL;
 	return json_pack("{s:s, s:s, s:I}", "listen", http->address, "state",
-			 http->pid ? "serving" : "waiting", "restarts", (json_int_t)http->restarts);
+			 http->running ? "serving" : "waiting", "restarts",
+			 (json_int_t)http->restarts);
 }
 
 void http_free(struct http *http)
@@ -307,5 +371,9 @@ void http_free(struct http *http)
 		return;
 	stop(http);
 	loop_remove_deadline(http->loop, http->deadline);
+	if (http->entry)
+		loop_remove_fd(http->entry);
+	if (http->starter_fd >= 0)
+		close(http->starter_fd);
 	free(http);
 }

@@ -5,9 +5,11 @@
  * descriptors but the listening socket and a connection to the control server over which it may
  * only show and explain.
  *
- * That process is this program started anew (fork and exec), so that nothing of the daemon's
- * memory is in it either, mapped BPF arrays least of all, at the first start as well as later.
- * The daemon keeps the listening socket, so connections wait while the process is started again.
+ * It is the child of another process, the starter, which is this program started anew (fork and
+ * exec), so that nothing of the daemon's memory is in them, mapped BPF arrays least of all. The
+ * starter has given up everything but to start that one child, again and again. So the daemon
+ * itself needs neither capabilities nor system calls to start programs and to change users. It
+ * keeps the listening socket: connections wait while the process is started again.
  */
 #ifndef CONTROL_HTTP_H
 #define CONTROL_HTTP_H
@@ -18,8 +20,9 @@
 
 #include "control/server.h"
 #include "platform/loop.h"
+#include "platform/privilege.h"
 
-/* argv[0] by which main() knows that it is to be the process that serves HTTP. */
+/* argv[0] by which main() knows that it is to be the starter. */
 #define HTTP_PROCESS_NAME "mcastd-http"
 
 struct http_address {
@@ -37,8 +40,12 @@ bool http_address_is_loopback(const struct http_address *address);
 
 struct http;
 
-/* Off until http_listen(); loop and server must outlive it. Returns NULL when memory ran out. */
-struct http *http_new(struct loop *loop, struct server *server);
+/*
+ * Starts the starter, which takes privileges that may be given up afterwards. No HTTP until
+ * http_listen(); loop and server must outlive it. Returns NULL when memory ran out; a starter that
+ * cannot be had is logged, and told again by http_listen().
+ */
+struct http *http_new(struct loop *loop, struct server *server, enum privilege_filter filter);
 /*
  * Serves at this address, which http_address_parse() accepts, from now on; NULL: nowhere. The same
  * address as before changes nothing. What does not work is logged and tried again.
@@ -48,7 +55,7 @@ void http_listen(struct http *http, const char *address);
 json_t *http_describe(const struct http *http);
 void http_free(struct http *http);
 
-/* The process itself; returns its exit status. */
-int http_process_main(void);
+/* The starter, and from it the process itself; filter by its name. Returns its exit status. */
+int http_starter_main(const char *filter);
 
 #endif

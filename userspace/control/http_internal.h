@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process that serves HTTP, one thread around one event loop:
+ * The process that serves HTTP, one thread around one event loop, and the one that starts it:
  *
- *   http_process   start, privileges given up one after the other, the loop
+ *   http_starter   starts the process when the daemon says so, ends it, tells of its end
+ *   http_process   the process: the loop
  *   http_serve     libmicrohttpd: connections, requests, answers, limits
  *   http_status    asks the daemon for its state, at most about once a second for all clients
- *   http_sandbox   what the process may still do: next to nothing
+ *   http_sandbox   what both may still do: next to nothing
  *   http_page      the status page, status.html inside the program
  *   metrics        the state as Prometheus text
  */
@@ -19,6 +20,25 @@
 #define HTTP_LISTEN_FD 4
 #define HTTP_FDS 5
 
+/* The starter's, besides the same three. */
+#define HTTP_STARTER_FD 3
+#define HTTP_STARTER_FDS 4
+
+/*
+ * What goes between daemon and starter, one packet each. With the two descriptors above: start the
+ * process; without: end it. The starter answers when it has ended, or could not be started.
+ */
+struct http_order {
+	uint32_t number; /* of the start that is meant */
+};
+
+struct http_end {
+	uint32_t number;
+	int error;  /* 0, or -errno: it was not started */
+	int code;   /* CLD_EXITED, or CLD_KILLED and the like */
+	int status; /* its exit status, or the signal */
+};
+
 #define HTTP_CONNECTIONS_MAX 64
 #define HTTP_CONNECTIONS_PER_HOST_MAX 32
 #define HTTP_CONNECTION_MS 15000	  /* the whole life of a connection: it takes one request */
@@ -30,11 +50,16 @@
 #define HTTP_STATUS_LINE_MAX (16 << 20) /* of one answer of the daemon */
 
 /*
- * Gives up everything that serving over the two sockets does not need; a failure is logged and
- * returned as -errno, and the process must end. The program's own sanitizers, where it is built
- * with them, cannot live with the system call filter and the limit of memory: left out there.
+ * Gives up everything, first what starting processes that serve does not need, then, in such a
+ * process, what serving over the two sockets does not need. A failure is logged and returned as
+ * -errno, and the process must end. The program's own sanitizers, where it is built with them,
+ * cannot live with the system call filter and the limit of memory: left out there.
  */
-int http_sandbox_enter(void);
+int http_sandbox_enter_starter(enum privilege_filter filter);
+int http_sandbox_enter(enum privilege_filter filter);
+
+/* Serves until the daemon closes its end of the connection. Does not return. */
+_Noreturn void http_process_run(enum privilege_filter filter);
 
 /* --- http_status --- */
 

@@ -13,11 +13,10 @@
  * Ends when the daemon closes its end of the connection, by being killed with it at the latest.
  * _exit(): what libraries may want to do at the end is not allowed any more.
  */
-int http_process_main(void)
+_Noreturn void http_process_run(enum privilege_filter filter)
 {
 	struct loop *loop;
 
-	log_open(LOG_LEVEL_WARNING, false);
 	prctl(PR_SET_NAME, HTTP_PROCESS_NAME, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
 	loop = loop_new();
@@ -25,7 +24,7 @@ int http_process_main(void)
 		log_error("HTTP: cannot start: %s", strerror(errno));
 		_exit(EX_OSERR);
 	}
-	if (http_sandbox_enter() < 0)
+	if (http_sandbox_enter(filter) < 0)
 		_exit(EX_NOPERM);
 	_exit(loop_run(loop) < 0 ? EX_OSERR : EX_OK);
 }

@@ -2,17 +2,15 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/capability.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "control/http_internal.h"
 #include "platform/log.h"
+#include "platform/privilege_calls.h"
 
 #define NOBODY 65534
 
@@ -44,31 +42,19 @@ static int become_nobody(void)
 	return 0;
 }
 
-/* Also what another user, or a program run later, could get back. */
-static int drop_capabilities(void)
+static int drop_privileges(void)
 {
-	cap_t none;
-	int error;
+	static const cap_value_t to_change_user[] = { CAP_SETUID, CAP_SETGID };
+	int error = privilege_keep(to_change_user, 2);
 
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	none = cap_init();
-	error = none ? cap_set_proc(none) : -1;
-	cap_free(none);
-	if (error < 0)
-		return complain("cannot give up capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return complain("no_new_privs");
+	if (!error)
+		error = become_nobody();
+	if (!error)
+		error = privilege_keep(NULL, 0);
 	/* Nobody of the same user may look into it, and it leaves no core. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return complain("cannot become undumpable");
-	return 0;
-}
-
-/* While there are capabilities: the bounding set can only be left with CAP_SETPCAP. */
-static void drop_bounding_set(void)
-{
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (!error && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		error = complain("cannot become undumpable");
+	return error;
 }
 
 static int limit_resources(void)
@@ -78,7 +64,6 @@ static int limit_resources(void)
 		rlim_t limit;
 	} limits[] = {
 		{ RLIMIT_CORE, 0 },
-		{ RLIMIT_NPROC, 0 },
 		{ RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 		/* Its own few, and one for each connection. */
@@ -97,66 +82,70 @@ static int limit_resources(void)
 	return 0;
 }
 
-#ifndef __SANITIZE_ADDRESS__
-/* Everything that serving takes; nothing opens, connects, executes, or speaks to BPF. */
-static const int allowed_calls[] = {
-	SCMP_SYS(accept4),	 SCMP_SYS(recvfrom),	 SCMP_SYS(recvmsg),
-	SCMP_SYS(sendto),	 SCMP_SYS(sendmsg),	 SCMP_SYS(shutdown),
-	SCMP_SYS(setsockopt),	 SCMP_SYS(getsockopt),	 SCMP_SYS(getsockname),
-	SCMP_SYS(getpeername),	 SCMP_SYS(read),	 SCMP_SYS(write),
-	SCMP_SYS(writev),	 SCMP_SYS(close),	 SCMP_SYS(fcntl),
-	SCMP_SYS(epoll_ctl),	 SCMP_SYS(epoll_wait),	 SCMP_SYS(epoll_pwait),
-	SCMP_SYS(poll),		 SCMP_SYS(ppoll),	 SCMP_SYS(timerfd_settime),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday),
-	SCMP_SYS(time),		 SCMP_SYS(getrandom),	 SCMP_SYS(brk),
-	SCMP_SYS(munmap),	 SCMP_SYS(mremap),	 SCMP_SYS(madvise),
-	SCMP_SYS(futex),	 SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(getpid),	 SCMP_SYS(gettid),	 SCMP_SYS(tgkill),
-	SCMP_SYS(exit),		 SCMP_SYS(exit_group),	 SCMP_SYS(restart_syscall),
+/* Not one process or thread more, of whoever has this user. */
+static int forbid_processes(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	return setrlimit(RLIMIT_NPROC, &none) < 0 ? complain("cannot lower a resource limit") : 0;
+}
+
+/* It ends with its parent. After the change of user, which would undo this. */
+static int follow_parent(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return complain("cannot follow the daemon into its end");
+	return 0;
+}
+
+/* --- system calls --- */
+
+/* What serving takes; nothing opens, connects, executes, or speaks to BPF. */
+#define SERVING_CALLS                                                                              \
+	CALL(accept4), CALL(recvfrom), CALL(recvmsg), CALL(sendto), CALL(sendmsg), CALL(shutdown), \
+		CALL(setsockopt), CALL(getsockopt), CALL(getsockname), CALL(getpeername),          \
+		CALL(read), CALL(write), CALL(writev), CALL(close), CALL(fcntl), CALL(fcntl64),    \
+		CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(poll), CALL(ppoll),     \
+		CALL(ppoll_time64), CALL(timerfd_settime), CALL(timerfd_settime64),                \
+		CALL(clock_gettime), CALL(clock_gettime64), CALL(clock_getres),                    \
+		CALL(clock_getres_time64), CALL(gettimeofday), CALL(time), CALL(sysinfo),          \
+		CALL(getrandom), CALLS_OF_MEMORY, CALL(futex), CALL(futex_time64),                 \
+		CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(getpid), CALL(gettid), CALL(exit),  \
+		CALL(exit_group), CALL(restart_syscall)
+
+static const struct privilege_call serving_calls[] = { SERVING_CALLS };
+
+/* These and what it takes to start a process that serves, and to look after it. */
+static const struct privilege_call starter_calls[] = {
+	SERVING_CALLS,	     CALL(clone),	   CALL(fork),	    CALL(kill),
+	CALL(pidfd_open),    CALL(waitid),	   CALL(wait4),	    CALL(set_robust_list),
+	CALL(rt_sigaction),  CALL(dup2),	   CALL(dup3),	    CALL(close_range),
+	CALL(epoll_create1), CALL(timerfd_create), CALL(eventfd2),  CALL(prctl),
+	CALL(seccomp),	     CALL(setrlimit),	   CALL(prlimit64),
 };
 
-/* What is not allowed fails with EPERM: a surprise costs a request, not the service. */
-static int filter_calls(void)
+int http_sandbox_enter_starter(enum privilege_filter filter)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int error = filter ? 0 : -ENOMEM;
+	int error = drop_privileges();
 
-	for (size_t i = 0; !error && i < sizeof(allowed_calls) / sizeof(allowed_calls[0]); i++)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-	/* Memory, but none to execute. */
-	if (!error)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-					 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!error)
-		error = seccomp_load(filter);
-	seccomp_release(filter);
-	if (error) {
-		errno = -error;
-		return complain("cannot filter system calls");
-	}
-	return 0;
-}
-#else
-static int filter_calls(void)
-{
-	return 0;
-}
-#endif
-
-int http_sandbox_enter(void)
-{
-	int error;
-
-	drop_bounding_set();
-	error = become_nobody();
-	if (!error)
-		error = drop_capabilities();
 	if (!error)
 		error = limit_resources();
-	/* After the change of user, which clears it. */
-	if (!error && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		error = complain("cannot follow the daemon into its end");
 	if (!error)
-		error = filter_calls();
+		error = follow_parent();
+	if (!error)
+		error = privilege_filter_load(filter, starter_calls,
+					      sizeof(starter_calls) / sizeof(starter_calls[0]));
+	return error;
+}
+
+int http_sandbox_enter(enum privilege_filter filter)
+{
+	int error = forbid_processes();
+
+	if (!error)
+		error = follow_parent();
+	if (!error)
+		error = privilege_filter_load(filter, serving_calls,
+					      sizeof(serving_calls) / sizeof(serving_calls[0]));
 	return error;
 }

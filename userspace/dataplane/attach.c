@@ -261,7 +261,7 @@ static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane
 	if (err == -EPERM)
 		return dataplane_fail(error, err,
 				      "%s: attaching the XDP program was refused: run as root, or "
-				      "with the capabilities BPF, NET_ADMIN, PERFMON and SYS_ADMIN",
+				      "with the capabilities NET_ADMIN, NET_RAW and SYS_ADMIN",
 				      name_of(ifindex, name));
 	if (err)
 		return dataplane_fail(error, err,

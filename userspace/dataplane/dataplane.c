@@ -111,7 +111,7 @@ static int fail_errno(struct dataplane_error *error, int err, const char *what)
 	if (err == -EPERM)
 		return dataplane_fail(error, err,
 				      "%s: not permitted: run as root, or with the capabilities "
-				      "BPF, NET_ADMIN, PERFMON and SYS_ADMIN",
+				      "NET_ADMIN, NET_RAW and SYS_ADMIN",
 				      what);
 	return dataplane_fail(error, err, "%s: %s", what, strerror(-err));
 }

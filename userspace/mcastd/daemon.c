@@ -267,7 +267,7 @@ static int open_server(struct daemon *daemon)
 
 static int open_http(struct daemon *daemon)
 {
-	daemon->http = http_new(daemon->loop, daemon->server);
+	daemon->http = http_new(daemon->loop, daemon->server, daemon->options.filter);
 	if (!daemon->http)
 		return -ENOMEM;
 	http_listen(daemon->http, daemon->config->http_listen);
@@ -392,6 +392,9 @@ static int daemon_start(struct daemon *daemon)
 		err = open_netlink(daemon);
 	if (!err)
 		err = open_http(daemon);
+	/* From here on packets are read, and ports come and go with what is left. */
+	if (!err)
+		err = daemon_sandbox_enter(daemon->options.filter);
 	if (err)
 		return exit_status(err);
 	open_features(daemon);

@@ -20,6 +20,7 @@
 #include "platform/log.h"
 #include "platform/loop.h"
 #include "platform/netlink.h"
+#include "platform/privilege.h"
 #include "platform/xsk.h"
 #include "wire/wire.h"
 
@@ -76,6 +77,7 @@ struct daemon_options {
 	const char *bpffs_dir;
 	enum log_level log_level;
 	bool to_syslog;
+	enum privilege_filter filter;
 };
 
 struct daemon {
@@ -146,6 +148,12 @@ const struct port *local_joined_on(const struct daemon *daemon, const struct add
 /* audit.c: ports that the kernel leaves out without a word. Returns 0 or -errno. */
 int audit_open(struct daemon *daemon);
 void audit_close(struct daemon *daemon);
+
+/*
+ * sandbox.c: gives up all privileges but those that ports need which come later. Returns 0 or
+ * -errno, after telling.
+ */
+int daemon_sandbox_enter(enum privilege_filter filter);
 
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);

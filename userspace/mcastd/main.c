@@ -10,26 +10,23 @@
 #include "mcastd/daemon.h"
 
 static const char usage[] =
-	"usage: mcastd [-hstV] [-b DIR] [-f FILE] [-l LEVEL] [-u PATH]\n"
+	"usage: mcastd [-hstV] [-b DIR] [-f FILE] [-l LEVEL] [-S MODE] [-u PATH]\n"
 	"  -b, --bpffs DIR        where maps and programs are pinned (" MCASTD_PIN_DIR ")\n"
 	"  -f, --config FILE      configuration (/etc/mcastd.conf)\n"
 	"  -h, --help             this text\n"
 	"  -l, --log-level LEVEL  none, error, warning, notice (default), info or debug\n"
 	"  -s, --syslog           log to syslog\n"
+	"  -S, --seccomp MODE     system calls that it should not need: deny (default), kill or off\n"
 	"  -t, --test             check the configuration and exit\n"
 	"  -u, --socket PATH      control socket (/run/mcastd.sock)\n"
 	"  -V, --version          version and exit\n";
 
 static const struct option long_options[] = {
-	{ "bpffs", required_argument, NULL, 'b' },
-	{ "config", required_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "log-level", required_argument, NULL, 'l' },
-	{ "syslog", no_argument, NULL, 's' },
-	{ "test", no_argument, NULL, 't' },
-	{ "socket", required_argument, NULL, 'u' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{ "bpffs", required_argument, NULL, 'b' }, { "config", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },	   { "log-level", required_argument, NULL, 'l' },
+	{ "syslog", no_argument, NULL, 's' },	   { "seccomp", required_argument, NULL, 'S' },
+	{ "test", no_argument, NULL, 't' },	   { "socket", required_argument, NULL, 'u' },
+	{ "version", no_argument, NULL, 'V' },	   { NULL, 0, NULL, 0 },
 };
 
 static int usage_error(void)
@@ -67,8 +64,8 @@ int main(int argc, char **argv)
 	int opt;
 
 	if (strcmp(argv[0], HTTP_PROCESS_NAME) == 0)
-		return http_process_main();
-	while ((opt = getopt_long(argc, argv, "b:f:hl:stu:V", long_options, NULL)) != -1) {
+		return http_starter_main(argv[1]);
+	while ((opt = getopt_long(argc, argv, "b:f:hl:sS:tu:V", long_options, NULL)) != -1) {
 		switch (opt) {
 		case 'b':
 			options.bpffs_dir = optarg;
@@ -87,6 +84,13 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			options.to_syslog = true;
+			break;
+		case 'S':
+			if (privilege_filter_parse(optarg, &options.filter)) {
+				fprintf(stderr, "mcastd: --seccomp is deny, kill or off, not %s\n",
+					optarg);
+				return usage_error();
+			}
 			break;
 		case 't':
 			test = true;
