@@ -94,6 +94,15 @@ struct {
 } mcastd_xsks SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MCASTD_MAX_PORTS *MCASTD_PUNTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mcastd_limit);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} mcastd_limits SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MCASTD_MAX_PORTS);
 	__type(key, __u32);

@@ -6,6 +6,7 @@
  */
 #include "arrival.h"
 #include "forward.h"
+#include "limit.h"
 #include "maps.h"
 #include "parse.h"
 #include "stats.h"
@@ -15,9 +16,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define BIT(n) (1u << (n))
 
 /* Verdicts that end in XDP_DROP; all others that do not forward end in XDP_PASS. */
-#define DROPPED                                                                       \
-	(BIT(MCASTD_WRONG_PORT) | BIT(MCASTD_BOUNDARY) | BIT(MCASTD_MARTIAN_SOURCE) | \
-	 BIT(MCASTD_BAD_HEADER) | BIT(MCASTD_BAD_CHECKSUM) | BIT(MCASTD_REDIRECT_FAILED))
+#define DROPPED                                                                           \
+	(BIT(MCASTD_IGMP_LIMITED) | BIT(MCASTD_WRONG_PORT) | BIT(MCASTD_BOUNDARY) |       \
+	 BIT(MCASTD_MARTIAN_SOURCE) | BIT(MCASTD_BAD_HEADER) | BIT(MCASTD_BAD_CHECKSUM) | \
+	 BIT(MCASTD_REDIRECT_FAILED))
 #define UNKNOWN (BIT(MCASTD_NO_ROUTE) | BIT(MCASTD_NO_MEMBER))
 
 static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict verdict)
@@ -41,14 +43,19 @@ static __always_inline bool is_for_host(const struct ethhdr *eth)
 	return !differ;
 }
 
-/* To the socket of this queue; without one the answer is `otherwise`. */
-static __always_inline int to_daemon(struct xdp_md *ctx, const struct arrival *at, int otherwise)
+/* To the socket of this queue: XDP_REDIRECT; XDP_PASS: there is none; XDP_DROP: it is too much. */
+static __always_inline int to_daemon(struct xdp_md *ctx, const struct arrival *at,
+				     enum mcastd_punt punt)
 {
 	__u32 queue = ctx->rx_queue_index;
+	int action;
 
 	if (queue >= MCASTD_MAX_QUEUES)
-		return otherwise;
-	return bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), otherwise);
+		return XDP_PASS;
+	action = bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), XDP_PASS);
+	if (action == XDP_REDIRECT && !limit_take(at->slot, punt))
+		action = XDP_DROP;
+	return action;
 }
 
 /*
@@ -60,7 +67,9 @@ static __always_inline int punt(struct xdp_md *ctx, const struct frame *f, const
 	int action = XDP_PASS;
 
 	if (!(f->ip->frag_off & bpf_htons(IP_FRAGMENT)))
-		action = to_daemon(ctx, at, XDP_PASS);
+		action = to_daemon(ctx, at, punt_of_igmp(f));
+	if (action == XDP_DROP)
+		return refuse(at, MCASTD_IGMP_LIMITED);
 	at->stats->verdict[action == XDP_REDIRECT ? MCASTD_IGMP_PUNTED : MCASTD_IGMP_PASSED]++;
 	return action;
 }
@@ -111,10 +120,13 @@ static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const st
 	}
 	if (stats)
 		route_count(stats, f, at);
-	/* Without a daemon the ports that have room for it still get it. */
+	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
+	 */
 	verdict = MCASTD_FORWARDED;
-	if (may_need_fragments(f, at))
-		action = to_daemon(ctx, at, XDP_DROP);
+	if (may_need_fragments(f, at)) {
+		action = to_daemon(ctx, at, MCASTD_PUNT_LARGE);
+		at->stats->large_limited += action == XDP_DROP;
+	}
 	if (action != XDP_REDIRECT)
 		verdict = send_to(ctx, f, at, out, &action);
 	if (verdict != MCASTD_FORWARDED)

@@ -9,6 +9,7 @@
  * How the maps hang together, in the order in which the ingress program visits them:
  *
  *   mcastd_slots[ifindex] -> slot          mcastd_ports[slot]: MAC, side, TTL threshold, flags
+ *   mcastd_limits[slot, kind]              has the daemon room for one more?
  *   mcastd_xsks[slot, queue] -> AF_XDP     IGMP ends here
  *   mcastd_boundaries{slot, group/n}, mcastd_origins{source/n} -> slot   may it come in here?
  *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
@@ -32,7 +33,7 @@
  * Also the max_entries of the map mcastd_abi: a loader that finds maps pinned by another version
  * refuses them, and the daemon can read the version of maps that it did not create.
  */
-#define MCASTD_ABI_VERSION 1
+#define MCASTD_ABI_VERSION 2
 
 #define MCASTD_PIN_DIR "/sys/fs/bpf/mcastd"
 
@@ -52,6 +53,29 @@
 
 /* Index of mcastd_xsks: the AF_XDP socket of one queue of one port. */
 #define MCASTD_XSK_INDEX(slot, queue) ((slot)*MCASTD_MAX_QUEUES + (queue))
+
+/* What a port hands to the daemon. Each kind has a limit of its own, so that none crowds out
+ * another. */
+enum mcastd_punt {
+	MCASTD_PUNT_QUERY,  /* IGMP queries */
+	MCASTD_PUNT_REPORT, /* all other IGMP */
+	MCASTD_PUNT_LARGE,  /* data that may have to be fragmented */
+	MCASTD_PUNTS,
+};
+
+#define MCASTD_IGMP_QUERY 0x11 /* type of the message, RFC 9776 section 4 */
+
+/* Index of mcastd_limits. */
+#define MCASTD_LIMIT_INDEX(slot, punt) ((slot)*MCASTD_PUNTS + (punt))
+
+/*
+ * Value of mcastd_limits: two counters of frames, modulo 2^32, for all queues of the port together.
+ * The program takes frames up to what is granted; the daemon grants more as it reads them.
+ */
+struct mcastd_limit {
+	__u32 granted; /* written by the daemon alone */
+	__u32 taken;   /* written by the program alone */
+};
 
 /* Value of mcastd_abi, which has one readable element; 0 in maps that a loader created. */
 enum mcastd_abi_flag {
@@ -191,6 +215,7 @@ enum mcastd_verdict {
 	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
 	MCASTD_UNICAST_FRAME,	  /* the destination MAC is not the group's: to the stack */
 	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there: dropped */
+	MCASTD_IGMP_LIMITED,	  /* IGMP, more than the daemon takes from this port: dropped */
 	MCASTD_VERDICTS,
 };
 
@@ -202,6 +227,7 @@ struct mcastd_port_stats {
 	__u64 out_bytes;		/* their bytes, link header included */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU */
+	__u64 large_limited;		/* not given to the daemon, so not fragmented: too many */
 	__u64 tick;			/* the clock, read once a tick: jiffies when it was read */
 	__u64 now_ns;			/* CLOCK_MONOTONIC then */
 };
@@ -228,6 +254,7 @@ struct mcastd_dev {
 };
 
 _Static_assert(sizeof(struct mcastd_port) == 32, "a port is 32 bytes");
+_Static_assert(sizeof(struct mcastd_limit) == 8, "a limit is 8 bytes");
 _Static_assert(sizeof(struct mcastd_route) == 32, "a route is 32 bytes");
 _Static_assert(sizeof(struct mcastd_route_stats) == 32, "route counters are 32 bytes");
 _Static_assert(sizeof(struct mcastd_unwanted_key) == 12, "no padding in a key");

@@ -362,10 +362,18 @@ static void routes(void)
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "224.0.0.251", 2), 0);
 }
 
+/* The daemon has room for so many more frames of each kind from port 1. */
+static void grant(uint32_t n)
+{
+	for (enum mcastd_punt punt = 0; punt < MCASTD_PUNTS; punt++)
+		dataplane_grant(bed.dp, 1, punt, dataplane_punted(bed.dp, 1, punt) + n);
+}
+
 static void open_sockets(struct xsk **xsk)
 {
 	assert_int_equal(xsk_open(xsk, "r1", 0, dataplane_xsks_fd(bed.dp), MCASTD_XSK_INDEX(1, 0)),
 			 0);
+	grant(100);
 }
 
 /* To one port without any port set in use: this program writes the MAC. */
@@ -421,6 +429,82 @@ static void igmp_without_daemon(void **state)
 	(void)state;
 	bed_init(&bed, 2, NULL);
 	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	expect(1, igmp, XDP_PASS, MCASTD_IGMP_PASSED);
+	bed_fini(&bed);
+}
+
+static void query(struct veth_frame *f)
+{
+	igmp(f);
+	f->bytes[DATAGRAM_IP + 20] = MCASTD_IGMP_QUERY;
+}
+
+static void query_with_options(struct veth_frame *f)
+{
+	igmp_options(f);
+	f->bytes[DATAGRAM_IP + 24] = MCASTD_IGMP_QUERY;
+}
+
+static void cut_before_the_type(struct veth_frame *f)
+{
+	igmp(f);
+	f->len = DATAGRAM_IP + 20;
+}
+
+static void larger_than_some_mtu(struct veth_frame *f)
+{
+	datagram_init(f, "192.0.2.1", "239.1.1.1", 8, 1000, 7);
+}
+
+static uint32_t punted(enum mcastd_punt punt)
+{
+	return dataplane_punted(bed.dp, 1, punt);
+}
+
+/*
+ * L-RATE: what the daemon has no room for is dropped and counted, each kind by itself: reports do
+ * not take the place of queries, nor large data that of either, which goes on where it fits.
+ */
+static void limits(void **state)
+{
+	struct dataplane_port narrow;
+	struct mcastd_port_stats stats;
+	struct xsk *xsk;
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	narrow = bed_port(&bed, 3);
+	narrow.mtu = 576;
+	bed_port_set(&bed, 3, &narrow);
+	open_sockets(&xsk);
+	routes();
+	grant(0);
+	expect(1, igmp, XDP_DROP, MCASTD_IGMP_LIMITED);
+	grant(2);
+	for (unsigned int i = 0; i < 2; i++) {
+		expect(1, i ? cut_before_the_type : igmp, XDP_REDIRECT, MCASTD_IGMP_PUNTED);
+		expect(1, i ? query_with_options : query, XDP_REDIRECT, MCASTD_IGMP_PUNTED);
+		expect(1, larger_than_some_mtu, XDP_REDIRECT, MCASTD_FORWARDED);
+	}
+	assert_int_equal(punted(MCASTD_PUNT_REPORT), 2);
+	assert_int_equal(punted(MCASTD_PUNT_QUERY), 2);
+	assert_int_equal(punted(MCASTD_PUNT_LARGE), 2);
+	expect(1, igmp, XDP_DROP, MCASTD_IGMP_LIMITED);
+	expect(1, query, XDP_DROP, MCASTD_IGMP_LIMITED);
+	expect(1, larger_than_some_mtu, XDP_REDIRECT, MCASTD_FORWARDED);
+	assert_int_equal(dataplane_port_stats(bed.dp, 1, &stats), 0);
+	assert_int_equal(stats.large_limited, 1);
+	/* What was dropped takes no place; a fragment and a port without a daemon need none. */
+	assert_int_equal(punted(MCASTD_PUNT_REPORT), 2);
+	grant(1);
+	expect(1, igmp, XDP_REDIRECT, MCASTD_IGMP_PUNTED);
+	expect(1, igmp_first_fragment, XDP_PASS, MCASTD_IGMP_PASSED);
+	expect(2, igmp, XDP_PASS, MCASTD_IGMP_PASSED);
+	/* The counts go round. */
+	dataplane_grant(bed.dp, 1, MCASTD_PUNT_REPORT, punted(MCASTD_PUNT_REPORT) - 1);
+	expect(1, igmp, XDP_DROP, MCASTD_IGMP_LIMITED);
+	xsk_close(xsk);
 	expect(1, igmp, XDP_PASS, MCASTD_IGMP_PASSED);
 	bed_fini(&bed);
 }
@@ -688,17 +772,12 @@ static void counters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verdicts_of_one_port),
-		cmocka_unit_test(verdicts_of_a_set),
-		cmocka_unit_test(igmp_without_daemon),
-		cmocka_unit_test(not_a_port),
-		cmocka_unit_test(drop_unknown),
-		cmocka_unit_test(default_out),
-		cmocka_unit_test(sources_first),
-		cmocka_unit_test(checksum_update),
-		cmocka_unit_test(counters),
-		cmocka_unit_test(wrong_port),
-		cmocka_unit_test(boundaries),
+		cmocka_unit_test(verdicts_of_one_port), cmocka_unit_test(verdicts_of_a_set),
+		cmocka_unit_test(igmp_without_daemon),	cmocka_unit_test(limits),
+		cmocka_unit_test(not_a_port),		cmocka_unit_test(drop_unknown),
+		cmocka_unit_test(default_out),		cmocka_unit_test(sources_first),
+		cmocka_unit_test(checksum_update),	cmocka_unit_test(counters),
+		cmocka_unit_test(wrong_port),		cmocka_unit_test(boundaries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,12 @@ static json_t *sort_rows(const json_t *rows, const char *const *keys)
 /* --- Tables ------------------------------------------------------------------------------------
  */
 
+static void print_note(const json_t *row, const char *key)
+{
+	if (json_object_get(row, key))
+		printf("%s: %s\n", json_text(row, "name"), json_text(row, key));
+}
+
 static void show_interfaces(const json_t *rows)
 {
 	static const struct column columns[] = {
@@ -149,9 +155,10 @@ static void show_interfaces(const json_t *rows)
 					    format_count(json_num(row, "groups"), groups) });
 	}
 	table_print(table, table_width());
-	json_array_foreach (rows, i, row)
-		if (json_object_get(row, "xdp-note"))
-			printf("%s: %s\n", json_text(row, "name"), json_text(row, "xdp-note"));
+	json_array_foreach (rows, i, row) {
+		print_note(row, "xdp-note");
+		print_note(row, "igmp-note");
+	}
 }
 
 static void add_source_row(struct table *table, const json_t *source)

@@ -126,6 +126,9 @@ static const char *const exit_words[] = { "detach", "keep", NULL };
 		.offset = (offset_)                                                      \
 	}
 
+/* More than any ring can take. */
+#define RATE_MAX 100000000
+
 static const struct config_option options[] = {
 	CHOICE("role", config_apply_choice, PORT(role), role_words),
 	NUMBER_8("version", PORT(version), 1, 3),
@@ -149,7 +152,11 @@ static const struct config_option options[] = {
 	BOOL("ignore-v2", PORT(ignore_v2)),
 	NUMBER_32("max-groups", PORT(max_groups), UINT32_MAX),
 	NUMBER_32("max-group-sources", PORT(max_group_sources), UINT32_MAX),
+	NUMBER_32("max-sources", PORT(max_sources), UINT32_MAX),
 	NUMBER_32("max-hosts", PORT(max_hosts), UINT32_MAX),
+	NUMBER_32("igmp-rate-limit", INTERFACE(igmp_rate_limit), RATE_MAX),
+	NUMBER_32("igmp-burst", INTERFACE(igmp_burst), RATE_MAX),
+	NUMBER_32("fragment-rate-limit", INTERFACE(fragment_rate_limit), RATE_MAX),
 	LIST("group-policy", apply_group_policy, INTERFACE(port)),
 	LIST("source-policy", apply_source_policy, INTERFACE(port)),
 	LIST("boundary", apply_boundary, INTERFACE(port)),
@@ -447,17 +454,37 @@ static void read_interfaces(struct config_reader *reader, const struct config_se
 /* --- The whole ---------------------------------------------------------------------------------
  */
 
+/*
+ * Limits of what packets of one port can bring about. One port alone cannot fill the maps: its
+ * groups and sources need at most half of the usual 16384 routes.
+ */
+static struct config_interface default_interface(void)
+{
+	struct config_interface interface = {
+		.xdp_mode = DATAPLANE_MODE_AUTO,
+		.ttl_threshold = 1,
+		.igmp_rate_limit = 1000,
+		.fragment_rate_limit = 10000,
+	};
+
+	port_config_init(&interface.port);
+	interface.port.max_groups = 4096;
+	interface.port.max_group_sources = 1024;
+	interface.port.max_sources = 4096;
+	interface.port.max_hosts = 32768;
+	return interface;
+}
+
 struct config *config_read(const char *path, config_error_fn error, void *arg)
 {
 	struct config_arena arena = { NULL };
 	struct config_reader reader = {
 		.arena = &arena, .error = error, .arg = arg, .options = options
 	};
-	struct config_interface defaults = { .xdp_mode = DATAPLANE_MODE_AUTO, .ttl_threshold = 1 };
+	struct config_interface defaults = default_interface();
 	struct config *config = config_alloc(&arena, sizeof(*config));
 	const struct config_section *sections;
 
-	port_config_init(&defaults.port);
 	sections = config_tree_read(&reader, path);
 	if (!config) {
 		config_complain(&reader, (struct config_place){ path, 0 }, "out of memory");

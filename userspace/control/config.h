@@ -17,7 +17,10 @@ struct config_interface {
 	uint8_t ttl_threshold;
 	bool drop_unknown;
 	bool forward_as_non_querier;
-	uint32_t vlan; /* 0: untagged */
+	uint32_t igmp_rate_limit;     /* messages a second; 0: no limit */
+	uint32_t igmp_burst;	      /* 0: as many as igmp_rate_limit */
+	uint32_t fragment_rate_limit; /* packets a second; 0: no limit */
+	uint32_t vlan;		      /* 0: untagged */
 	const struct prefix *altnet;
 	uint32_t n_altnet;
 };

@@ -298,6 +298,10 @@ static const struct family families[] = {
 	  "Well-formed IGMP messages that were not applied, by reason.", put_statistics, "dropped",
 	  "reason" },
 
+	{ "mcastd_igmp_refused_total", "counter",
+	  "Groups, sources and hosts that reports asked for beyond a limit, by kind.",
+	  put_statistics, "refused", "kind" },
+
 	{ "mcastd_interface_arrived_frames_total", "counter",
 	  "Multicast and IGMP frames that arrived, by what became of them.", put_statistics,
 	  "data.arrived", "verdict" },
@@ -312,6 +316,9 @@ static const struct family families[] = {
 	  NULL },
 	{ "mcastd_interface_unsent_packets_total", "counter",
 	  "Packets of a member that were not sent, by reason.", put_not_sent, NULL, NULL },
+	{ "mcastd_interface_unfragmented_packets_total", "counter",
+	  "Large packets that arrived beyond fragment-rate-limit: not sent where they do not fit.",
+	  put_statistic, "data.fragment-limited", NULL },
 
 	{ "mcastd_flows", "gauge", "Routes, (S,G) and (*,G).", put_rows, "flows.flows", "omitted" },
 	{ "mcastd_flows_omitted", "gauge",

@@ -32,13 +32,21 @@
 #define OTHER_FILES 4096
 
 static const char *const map_names[MAPS] = {
-	[MAP_ABI] = "mcastd_abi",	  [MAP_SLOTS] = "mcastd_slots",
-	[MAP_PORTS] = "mcastd_ports",	  [MAP_GROUPS] = "mcastd_groups",
-	[MAP_SOURCES] = "mcastd_sources", [MAP_ROUTES] = "mcastd_routes",
-	[MAP_SETS] = "mcastd_sets",	  [MAP_XSKS] = "mcastd_xsks",
-	[MAP_PSTATS] = "mcastd_pstats",	  [MAP_RSTATS] = "mcastd_rstats",
-	[MAP_DIRECT] = "mcastd_direct",	  [MAP_UNWANTED] = "mcastd_unwanted",
-	[MAP_ORIGINS] = "mcastd_origins", [MAP_BOUNDARIES] = "mcastd_boundaries",
+	[MAP_ABI] = "mcastd_abi",
+	[MAP_SLOTS] = "mcastd_slots",
+	[MAP_PORTS] = "mcastd_ports",
+	[MAP_GROUPS] = "mcastd_groups",
+	[MAP_SOURCES] = "mcastd_sources",
+	[MAP_ROUTES] = "mcastd_routes",
+	[MAP_SETS] = "mcastd_sets",
+	[MAP_XSKS] = "mcastd_xsks",
+	[MAP_PSTATS] = "mcastd_pstats",
+	[MAP_RSTATS] = "mcastd_rstats",
+	[MAP_DIRECT] = "mcastd_direct",
+	[MAP_UNWANTED] = "mcastd_unwanted",
+	[MAP_LIMITS] = "mcastd_limits",
+	[MAP_ORIGINS] = "mcastd_origins",
+	[MAP_BOUNDARIES] = "mcastd_boundaries",
 };
 
 /* The size that the options ask for, 0: the map's own. */
@@ -360,7 +368,8 @@ static int open_state(struct dataplane *dp, bool created, struct dataplane_error
 	dp->ports = map_memory(dp, MAP_PORTS, sizeof(struct mcastd_port));
 	dp->routes = map_memory(dp, MAP_ROUTES, sizeof(struct mcastd_route));
 	dp->direct = map_memory(dp, MAP_DIRECT, sizeof(uint32_t));
-	if (!dp->ports || !dp->routes || !dp->direct)
+	dp->limits = map_memory(dp, MAP_LIMITS, sizeof(struct mcastd_limit));
+	if (!dp->ports || !dp->routes || !dp->direct || !dp->limits)
 		return fail_errno(error, -errno, "mapping the BPF maps into memory");
 	raise_file_limit(dp->map_entries[MAP_SETS]);
 	err = read_ownership(dp, created);
@@ -386,6 +395,8 @@ static void free_dataplane(struct dataplane *dp)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
 	if (dp->direct)
 		munmap(dp->direct, mapped_size(dp->map_entries[MAP_DIRECT], sizeof(uint32_t)));
+	if (dp->limits)
+		munmap(dp->limits, mapped_size(dp->map_entries[MAP_LIMITS], sizeof(*dp->limits)));
 	if (dp->routes)
 		munmap(dp->routes, mapped_size(dp->map_entries[MAP_ROUTES], sizeof(*dp->routes)));
 	for (size_t i = 0; i < 2; i++)

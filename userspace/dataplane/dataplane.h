@@ -120,6 +120,14 @@ int dataplane_boundary_set(struct dataplane *dataplane, unsigned int slot,
 			   const struct prefix *prefixes, uint32_t n);
 /* The map that takes the AF_XDP sockets; index with MCASTD_XSK_INDEX(). */
 int dataplane_xsks_fd(const struct dataplane *dataplane);
+/*
+ * How many frames of a kind the program of a port has handed to AF_XDP sockets since the maps were
+ * made, modulo 2^32, and until which count it may go on. Plain loads and stores.
+ */
+uint32_t dataplane_punted(const struct dataplane *dataplane, unsigned int slot,
+			  enum mcastd_punt punt);
+void dataplane_grant(struct dataplane *dataplane, unsigned int slot, enum mcastd_punt punt,
+		     uint32_t until);
 
 /* Routes: the ops of forward.h. -ENOSPC: a map is full. ctx is the struct dataplane. */
 extern const struct forward_ops dataplane_forward_ops;

@@ -27,6 +27,7 @@ enum map {
 	MAP_ROUTES,
 	MAP_SETS,
 	MAP_XSKS,
+	MAP_LIMITS,
 	MAP_PSTATS,
 	MAP_RSTATS,
 	MAP_UNWANTED,
@@ -112,6 +113,7 @@ struct dataplane {
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
 	uint32_t *direct;	     /* mapped */
+	struct mcastd_limit *limits; /* mapped */
 
 	struct prefix_map origins, boundaries;
 

@@ -167,6 +167,17 @@ int dataplane_port_default(struct dataplane *dp, unsigned int slot,
 	return 0;
 }
 
+uint32_t dataplane_punted(const struct dataplane *dp, unsigned int slot, enum mcastd_punt punt)
+{
+	return __atomic_load_n(&dp->limits[MCASTD_LIMIT_INDEX(slot, punt)].taken, __ATOMIC_ACQUIRE);
+}
+
+void dataplane_grant(struct dataplane *dp, unsigned int slot, enum mcastd_punt punt, uint32_t until)
+{
+	__atomic_store_n(&dp->limits[MCASTD_LIMIT_INDEX(slot, punt)].granted, until,
+			 __ATOMIC_RELEASE);
+}
+
 /* Keeps the ports that are whole: their interface is there and is known under their slot. */
 int port_adopt(struct dataplane *dp)
 {

@@ -14,6 +14,7 @@ static const char *const verdict_names[MCASTD_VERDICTS] = {
 	[MCASTD_FORWARDED] = "forwarded",
 	[MCASTD_IGMP_PUNTED] = "igmp-punted",
 	[MCASTD_IGMP_PASSED] = "igmp-passed",
+	[MCASTD_IGMP_LIMITED] = "igmp-limited",
 	[MCASTD_LINK_LOCAL_GROUP] = "link-local-group",
 	[MCASTD_NO_ROUTE] = "no-route",
 	[MCASTD_NO_MEMBER] = "no-member",

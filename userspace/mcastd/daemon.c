@@ -95,7 +95,10 @@ static uint64_t maintain_due(void *arg, uint64_t now)
 static uint64_t relearned_due(void *arg, uint64_t now)
 {
 	struct daemon *daemon = arg;
-	(void)now;
+	uint64_t held_until = limit_held_until(daemon);
+
+	if (now < held_until)
+		return held_until;
 	forward_release(daemon->forward);
 	dataplane_drop_adopted(daemon->dataplane);
 	return LOOP_NEVER;
@@ -388,6 +391,8 @@ static int daemon_start(struct daemon *daemon)
 		err = local_open(daemon);
 	if (!err)
 		err = audit_open(daemon);
+	if (!err)
+		err = limit_open(daemon);
 	if (!err)
 		err = open_netlink(daemon);
 	if (!err)

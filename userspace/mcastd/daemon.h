@@ -39,6 +39,13 @@ struct port_queue {
 	struct loop_fd *entry;
 };
 
+/* limit.c: one kind of frame of one port. */
+struct port_limit {
+	uint32_t read;	  /* of those that the program took, modulo 2^32 */
+	uint32_t granted; /* up to here it may take more */
+	uint64_t tokens, filled_at;
+};
+
 struct port {
 	struct daemon *daemon;
 	unsigned int slot;
@@ -64,6 +71,15 @@ struct port {
 	uint64_t fragmented,
 		too_big; /* data packets of the slow way, by what became of them here */
 	struct log_limit wire_limit, engine_limit, send_limit;
+	struct log_limit local_general, local_specific; /* queries for the host's own stack */
+
+	/* limit.c: */
+	struct port_limit limits[MCASTD_PUNTS];
+	uint64_t frames_read, frames_before; /* until the last grant */
+	uint64_t grant_at, loss_check_at;
+	uint64_t ring_lost; /* in rings that are closed */
+	uint64_t lost, lost_before_flood;
+	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
 	/* audit.c: */
 	uint64_t sent_before;	    /* in the last round */
@@ -100,6 +116,8 @@ struct daemon {
 	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
 	int engine_deadline;
 	int maintain_deadline;
+	int limit_deadline;
+	uint64_t limit_at;
 	bool links_changed;   /* netlink told of something that concerns a port */
 	uint64_t retry_at;    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes; /* that could not be applied */
@@ -127,6 +145,18 @@ void port_receive(void *arg, uint32_t events); /* arg: struct port_queue */
 /* Carries out daemon->actions, empties the list and moves the engine's deadline. */
 void daemon_perform(struct daemon *daemon);
 
+/* limit.c: how much of what arrives on a port reaches the daemon. Returns 0 or -errno. */
+int limit_open(struct daemon *daemon);
+/* To be called before the sockets of a port are opened. */
+void limit_port_open(struct port *port);
+/* A frame was read; after some of them, limit_turn_done() makes room for others. */
+void limit_read(struct port *port, const uint8_t *frame, size_t len);
+void limit_turn_done(struct port *port);
+/* Frames that a ring had no room for, which should not be. */
+uint64_t limit_ring_lost(const struct port *port);
+/* Until when some port's hosts may have told something that was lost; in the past: none's. */
+uint64_t limit_held_until(const struct daemon *daemon);
+
 /*
  * slow.c: forwards a data packet that the XDP program could not, because it may have to be
  * fragmented. Returns false when the frame is no such packet.
@@ -137,7 +167,8 @@ bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len);
 int local_open(struct daemon *daemon);
 void local_close(struct daemon *daemon);
 /* A query was taken off the wire: the kernel's own IGMP hears it too. */
-void local_hear_query(struct port *port, const uint8_t *frame, size_t len);
+void local_hear_query(struct port *port, const struct message *message, const uint8_t *frame,
+		      size_t len);
 /* We have sent a query: the kernel's own IGMP answers it like any neighbour's. */
 void local_hear_own_query(struct port *port, const struct message *message);
 /* Something was joined: has a program on this host joined it as well? */

@@ -34,7 +34,7 @@ static const struct event_kind {
 	[EVENT_LIMIT_GROUPS] = { "limit-groups", LOG_LEVEL_WARNING,
 				 "%g of %h ignored: max-groups is reached" },
 	[EVENT_LIMIT_SOURCES] = { "limit-sources", LOG_LEVEL_WARNING,
-				  "sources of %g of %h ignored: max-group-sources is reached" },
+				  "sources of %g of %h ignored: max-group-sources or max-sources is reached" },
 	[EVENT_LIMIT_HOSTS] = { "limit-hosts", LOG_LEVEL_WARNING,
 				"%h is not tracked: max-hosts is reached" },
 	[EVENT_LIMIT_RESPONSES] = { "limit-responses", LOG_LEVEL_WARNING,

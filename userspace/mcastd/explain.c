@@ -275,6 +275,11 @@ static void explain_downstream(struct explain *explain)
 	char text[ADDR_TEXT_MAX];
 
 	engine_port_view(explain->daemon->engine, explain->port->slot, &view);
+	if (explain->now < view.held_until)
+		say(explain,
+		    "%s: IGMP was lost there (igmp-limited): joins may be missing, and none ends "
+		    "before hosts have been asked again (%s)",
+		    name, remaining(view.held_until, explain->now, text, sizeof(text)));
 	explain->member = explain->listed = false;
 	engine_each_of_group(explain->daemon->engine, &explain->group, note_membership, explain);
 	if (!view.is_querier && !config->forward_as_non_querier) {

@@ -121,11 +121,17 @@ static void inject(struct port *port, uint8_t *frame, size_t len)
 	local->inject_failed = err != 0;
 }
 
-void local_hear_query(struct port *port, const uint8_t *frame, size_t len)
+void local_hear_query(struct port *port, const struct message *message, const uint8_t *frame,
+		      size_t len)
 {
+	bool general = addr_is_unspecified(&message->query.group);
 	uint8_t copy[WIRE_FRAME_MAX];
+	unsigned int left_out;
 
-	if (len > sizeof(copy))
+	/* Handing a frame over takes milliseconds; and a flood is not for the kernel either. */
+	if (len > sizeof(copy) ||
+	    !log_limit_pass(general ? &port->local_general : &port->local_specific,
+			    loop_now(port->daemon->loop), &left_out))
 		return;
 	memcpy(copy, frame, len);
 	inject(port, copy, len);

@@ -5,8 +5,12 @@
 
 #include "mcastd/daemon.h"
 
-/* Frames taken from one socket before others get their turn. */
-#define RECEIVE_BUDGET 64
+/*
+ * A socket's turn: at most so many frames, and not for much longer than so many milliseconds,
+ * whatever they bring about. Then others get theirs.
+ */
+#define TURN_FRAMES 64
+#define TURN_MS 5
 
 static void log_refused(struct port *port, struct log_limit *limit, const char *what,
 			const struct message *message)
@@ -33,6 +37,7 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 	enum wire_verdict parsed;
 	struct message message;
 
+	limit_read(port, frame, len);
 	if (slow_forward(port, frame, len))
 		return;
 	parsed = wire_parse(frame, len, (uint16_t)port->applied.vlan, daemon->wire, &message);
@@ -42,7 +47,7 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 		return;
 	}
 	if (message.type == MESSAGE_QUERY)
-		local_hear_query(port, frame, len);
+		local_hear_query(port, &message, frame, len);
 	verdict = engine_receive(daemon->engine, port->slot, &message, loop_now(daemon->loop),
 				 &daemon->actions);
 	if (verdict != RECEIVE_APPLIED && verdict != RECEIVE_NOT_OURS && verdict != RECEIVE_OWN &&
@@ -54,9 +59,16 @@ static void receive_frame(void *arg, const uint8_t *frame, size_t len)
 void port_receive(void *arg, uint32_t events)
 {
 	struct port_queue *queue = arg;
+	struct loop *loop = queue->port->daemon->loop;
+	uint64_t begin = loop_now(loop);
 
 	(void)events;
-	xsk_receive(queue->xsk, RECEIVE_BUDGET, receive_frame, queue->port);
+	for (unsigned int n = 0; n < TURN_FRAMES && loop_now(loop) < begin + TURN_MS; n++) {
+		if (!xsk_receive(queue->xsk, 1, receive_frame, queue->port))
+			break;
+		loop_update_now(loop);
+	}
+	limit_turn_done(queue->port);
 }
 
 static void port_send(struct port *port, const struct message *message)

@@ -106,6 +106,7 @@ static void port_state(struct port *port, enum port_state state, const char *not
 
 static void close_queues(struct port *port)
 {
+	port->ring_lost = limit_ring_lost(port);
 	for (unsigned int i = 0; i < port->n_queues; i++) {
 		if (port->queues[i].entry)
 			loop_remove_fd(port->queues[i].entry);
@@ -316,6 +317,7 @@ static int port_open(struct port *port, const struct netlink_link *link, enum da
 			 strerror(-port->all_multicast_fd));
 		return port->all_multicast_fd;
 	}
+	limit_port_open(port);
 	return open_queues(port, error);
 }
 

@@ -160,6 +160,8 @@ static void show_interface(struct port *port, struct rows *rows)
 		json_object_set_new(row, "xdp-note", json_string(port->note));
 	if (port->silent_note[0])
 		json_object_set_new(row, "xdp-note", json_string(port->silent_note));
+	if (port->flood_note[0])
+		json_object_set_new(row, "igmp-note", json_string(port->flood_note));
 	json_array_append_new(rows->array, row);
 }
 
@@ -437,6 +439,7 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 				    json_count(port->wire[i]));
 	}
 	json_object_set_new(errors, "send-failed", json_count(port->send_failed));
+	json_object_set_new(errors, "ring-full", json_count(limit_ring_lost(port)));
 	for (int i = RECEIVE_APPLIED + 1; i < RECEIVE_VERDICTS; i++)
 		json_object_set_new(dropped, receive_verdict_name(i),
 				    json_count(igmp->received[i]));
@@ -449,7 +452,8 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 	}
 	json_array_append_new(rows->array,
 			      json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o,"
-					" s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o}}",
+					" s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+					"s:o}}",
 					"name", port->name, "received", "total",
 					json_count(port->wire[WIRE_OK]), "queries",
 					json_count(igmp->queries_received), "reports",
@@ -458,13 +462,17 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 					json_count(igmp->queries_sent), "reports",
 					json_count(igmp->reports_sent), "leaves",
 					json_count(igmp->leaves_sent), "errors", errors, "dropped",
-					dropped, "data", "arrived", verdicts, "forwarded-bytes",
-					json_count(data.in_bytes), "sent-packets",
-					json_count(data.out_packets), "sent-bytes",
+					dropped, "refused", "groups",
+					json_count(igmp->groups_refused), "sources",
+					json_count(igmp->sources_refused), "hosts",
+					json_count(igmp->hosts_refused), "data", "arrived",
+					verdicts, "forwarded-bytes", json_count(data.in_bytes),
+					"sent-packets", json_count(data.out_packets), "sent-bytes",
 					json_count(data.out_bytes), "ttl-threshold",
 					json_count(data.out_ttl_threshold), "too-big",
 					json_count(data.out_too_big + port->too_big), "fragmented",
-					json_count(port->fragmented)));
+					json_count(port->fragmented), "fragment-limited",
+					json_count(data.large_limited)));
 }
 
 /* --- requests --- */

@@ -340,6 +340,19 @@ enum receive_verdict engine_receive(struct engine *engine, unsigned int number,
 	return verdict;
 }
 
+void engine_port_lost(struct engine *engine, unsigned int number, uint64_t now, struct actions *out)
+{
+	struct port *port = port_of(engine, number);
+
+	if (!port || !port->up)
+		return;
+	engine->now = now;
+	if (port->host)
+		host_lost(port->host, now, out);
+	else
+		querier_lost(port, now);
+}
+
 /* --- time --- */
 
 #define owner_of(timer, type) ((type *)((char *)(timer)-offsetof(type, timer)))

@@ -76,8 +76,10 @@ struct port_config {
 	bool ignore_v2;
 	uint32_t max_groups;	    /* 0: no limit */
 	uint32_t max_group_sources; /* 0: no limit */
-	uint32_t max_hosts;	    /* tracked (host, group) pairs of one port; 0: no limit */
-	uint32_t mtu;		    /* bytes of the largest IP packet */
+	uint32_t max_sources;	    /* of all groups of the port; 0: no limit */
+	uint32_t max_hosts; /* tracked (host, group) pairs of one port and the sources in their
+			       lists; 0: no limit */
+	uint32_t mtu;	    /* bytes of the largest IP packet */
 	struct policy group_policy;
 	struct policy source_policy;
 	const struct prefix *boundary; /* groups that do not cross this port */
@@ -149,6 +151,14 @@ void engine_port_remove(struct engine *engine, unsigned int port, uint64_t now,
 enum receive_verdict engine_receive(struct engine *engine, unsigned int port,
 				    const struct message *message, uint64_t now,
 				    struct actions *out);
+/*
+ * Messages that arrived on a port did not get here: there were too many of them. Robustness is for
+ * single losses, not for this (RFC 9776 section 8.1), so nothing ends for want of a message: on a
+ * downstream port memberships, and another querier's time, go on until hosts have been asked again
+ * as after a start and have had their time to answer; an upstream port answers as if it had been
+ * asked. To be called while this goes on, every second or more often.
+ */
+void engine_port_lost(struct engine *engine, unsigned int port, uint64_t now, struct actions *out);
 /* Ends all learned memberships of a port and asks again at once; port 0: of all ports. */
 void engine_flush(struct engine *engine, unsigned int port, uint64_t now, struct actions *out);
 /* Carries out what is due at `now`. */
@@ -195,6 +205,7 @@ struct engine_port_view {
 	uint8_t robustness;	    /* in use */
 	uint32_t query_interval_ms; /* in use */
 	uint32_t n_groups;
+	uint64_t held_until; /* see engine_port_lost(); in the past: not held */
 };
 
 struct engine_upstream_view {

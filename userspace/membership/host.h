@@ -38,6 +38,8 @@ void host_leave_all(struct host *host, uint64_t now, struct actions *out);
 /* A message has arrived while the port is up. */
 enum receive_verdict host_receive(struct host *host, const struct message *message, uint64_t now,
 				  struct actions *out);
+/* Messages were lost, see engine_port_lost(). */
+void host_lost(struct host *host, uint64_t now, struct actions *out);
 /*
  * What is wanted of a group from now on: the interface state of section 3.2. INCLUDE without
  * sources ends the membership, and so does what must not be asked for here: groups that are not

@@ -195,6 +195,29 @@ static void answer_v2(struct host *host, const struct message *message, uint32_t
 		respond_at(host, g, now + host_random_ms(host, response_ms));
 }
 
+/* Queries may be among what was lost: what they would have brought about is done without them. */
+void host_lost(struct host *host, uint64_t now, struct actions *out)
+{
+	struct port *port = host->port;
+	uint32_t response_ms = host_config(host)->query_response_interval_ms;
+	uint64_t next_query = now + port->query_interval_ms;
+	const struct message any = { .type = MESSAGE_QUERY };
+
+	/* The querier is still there, and of the version it was. */
+	if (host->v1_expires > now && host->v1_expires < next_query)
+		host->v1_expires = next_query;
+	if (host->v2_expires > now && host->v2_expires < next_query)
+		host->v2_expires = next_query;
+	if (port_is_held(port, now))
+		return;
+	port->held_until = now + port->query_interval_ms / 4;
+	if (host_version(host) < 3)
+		answer_v2(host, &any, response_ms, now);
+	else
+		answer_v3(host, &any, response_ms, now, out);
+	host_flush(host, now, out);
+}
+
 void host_start_walk(struct host *host, uint64_t now)
 {
 	uint64_t packets, left_us;

@@ -249,6 +249,8 @@ void membership_commit(struct change *c)
 	struct membership *m = c->m;
 	bool empty = !m->group_expires && !m->sources.n && !membership_statics(m);
 
+	m->port->n_sources += m->sources.n - m->n_counted;
+	m->n_counted = m->sources.n;
 	if (empty && c->opened) {
 		membership_free(m);
 		return;
@@ -349,8 +351,12 @@ void membership_tick(struct membership *m, uint64_t now, struct actions *out)
 {
 	struct change c = { .port = m->port, .m = m, .now = now, .out = out, .reschedule = true };
 
-	if (m->group_expires && m->group_expires <= now)
-		membership_group_timeout(&c);
+	if (m->group_expires && m->group_expires <= now) {
+		if (port_is_held(m->port, now))
+			m->group_expires = m->port->held_until;
+		else
+			membership_group_timeout(&c);
+	}
 	specific_retransmit(&c);
 	release_extra(m, now);
 	membership_commit(&c);
@@ -367,7 +373,11 @@ void membership_sources_tick(struct source_block *block, uint64_t now, struct ac
 	for (uint16_t i = 0; i < block->n; i++) {
 		struct source *source = &block->sources[i];
 
-		if (source_is_running(source) && source->expires <= now)
+		if (!source_is_running(source) || source->expires > now)
+			continue;
+		if (port_is_held(m->port, now))
+			source->expires = m->port->held_until;
+		else
 			membership_stop_source(&c, source);
 	}
 	if (c.changed && membership_mode(m) == FILTER_INCLUDE)

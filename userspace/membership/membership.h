@@ -14,7 +14,7 @@ struct change {
 	struct addr host; /* who reported */
 	uint64_t now;
 	struct actions *out;
-	uint32_t refused; /* sources left out: max-group-sources */
+	uint32_t refused; /* sources left out: max-group-sources, max-sources */
 	bool opened;	  /* the membership began with this change */
 	bool changed;	  /* what the port wants of the group is different now */
 	bool reschedule;  /* something is due earlier than before */

@@ -5,6 +5,9 @@
 #include "membership.h"
 #include "random.h"
 
+/* What an answer takes on its way. */
+#define HOLD_SLACK_MS 1000
+
 static const struct addr all_systems = ADDR_V4(224, 0, 0, 1);
 static const struct addr all_reporters = ADDR_V4(224, 0, 0, 22);
 
@@ -130,6 +133,21 @@ void querier_reconfigure(struct port *port, uint64_t now)
 	schedule(port);
 }
 
+/* After the last loss as after a start: the startup queries, and time for the answers. */
+void querier_lost(struct port *port, uint64_t now)
+{
+	const struct port_config *config = &port->settings.config;
+	uint64_t interval = config->startup_query_interval_ms;
+
+	port->held_until = now + config->startup_query_count * interval +
+			   config->query_response_interval_ms + HOLD_SLACK_MS;
+	if (port->is_querier) {
+		port->startup_queries_left = config->startup_query_count;
+		port->next_query = earlier(port->next_query, now + interval);
+	}
+	schedule(port);
+}
+
 /* --- time --- */
 
 static void general_query_due(struct port *port, uint64_t now, struct actions *out)
@@ -173,6 +191,8 @@ static void reply(struct port *port, struct actions *out)
 
 void querier_tick(struct port *port, uint64_t now, struct actions *out)
 {
+	if (!port->is_querier && port->querier_expires <= now && port_is_held(port, now))
+		port->querier_expires = port->held_until;
 	if (!port->is_querier && port->querier_expires <= now)
 		become_querier(port, now, out);
 	if (port->older_version < 3 && port->older_expires <= now)

@@ -10,6 +10,8 @@ void querier_start(struct port *port, uint64_t now, struct actions *out);
 void querier_stop(struct port *port);
 /* Takes over changed settings. */
 void querier_reconfigure(struct port *port, uint64_t now);
+/* Messages were lost, see engine_port_lost(). */
+void querier_lost(struct port *port, uint64_t now);
 enum receive_verdict querier_receive(struct port *port, const struct message *message, uint64_t now,
 				     struct actions *out);
 void querier_tick(struct port *port, uint64_t now, struct actions *out);

@@ -26,15 +26,23 @@ static void tell_joined(struct change *c, const struct addr *source)
 	event_emit(c->port, &event, c->now, c->out);
 }
 
-/* Adds a source unless the limit is reached: then it is as if it had not been listed (L-MAXS). */
+static bool is_full(const struct change *c)
+{
+	const struct port_config *config = &c->port->settings.config;
+	uint32_t here = c->m->sources.n, elsewhere = c->port->n_sources - c->m->n_counted;
+
+	return (config->max_group_sources && here >= config->max_group_sources) ||
+	       (config->max_sources && elsewhere + here >= config->max_sources);
+}
+
+/* Adds a source unless a limit is reached: then it is as if it had not been listed (L-MAXS). */
 static void add_source(struct change *c, const struct addr *addr, uint64_t expires)
 {
 	struct timers *timers = &c->port->engine->timers;
-	uint32_t most = c->port->settings.config.max_group_sources;
 	struct source_block *block;
 	struct source *source;
 
-	if (most && c->m->sources.n >= most) {
+	if (is_full(c)) {
 		c->refused++;
 		return;
 	}

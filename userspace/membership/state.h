@@ -53,6 +53,7 @@ struct membership {
 	struct port *port;
 	struct membership *prev, *next; /* of the port */
 	uint64_t group_expires;		/* 0: INCLUDE mode */
+	uint32_t n_counted;		/* of the sources, in port->n_sources */
 	uint64_t since;
 	struct addr last_reporter;
 	struct source_set sources;
@@ -86,8 +87,9 @@ struct port {
 	struct membership *memberships;
 	uint32_t n_groups;
 	uint32_t n_static_groups; /* of these, memberships with a static part */
+	uint32_t n_sources;	  /* of all memberships */
 	struct tracking tracking;
-	uint32_t n_tracked; /* (host, group) pairs */
+	uint32_t n_tracked; /* (host, group) pairs, and the sources in their lists */
 
 	/* Querier, sections 6.6.2 and 8 */
 	bool is_querier;
@@ -100,6 +102,9 @@ struct port {
 	uint8_t reply_version;	    /* of the query that reply_at answers */
 	uint32_t query_interval_ms; /* in use */
 	uint64_t older_expires;
+
+	/* Messages were lost, see engine_port_lost(). */
+	uint64_t held_until;
 
 	/* Our own membership of 224.0.0.22, section 6 */
 	uint64_t reply_at; /* ENGINE_NEVER: no answer pending */
@@ -126,6 +131,12 @@ struct engine {
 static inline enum filter_mode membership_mode(const struct membership *m)
 {
 	return m->group_expires ? FILTER_EXCLUDE : FILTER_INCLUDE;
+}
+
+/* Does what would end for want of a message go on? */
+static inline bool port_is_held(const struct port *port, uint64_t now)
+{
+	return now < port->held_until;
 }
 
 static inline const struct static_entry *membership_statics(const struct membership *m)

@@ -151,6 +151,7 @@ static bool pair_add(struct tracked_host *host, const struct addr *addr)
 		pair->next->prev = pair;
 	host->pairs = pair;
 	host->n_pairs++;
+	host->m->port->n_tracked++;
 	return true;
 }
 
@@ -165,6 +166,7 @@ static void pair_remove(struct tracked_pair *pair)
 	if (pair->next)
 		pair->next->prev = pair->prev;
 	host->n_pairs--;
+	host->m->port->n_tracked--;
 	table_remove(&tracking_of(host->m)->pairs, &pair->node);
 	source_release(host->m, &pair->source, host->exclude);
 	free(pair);
@@ -288,15 +290,21 @@ static struct track *track_get(struct change *c)
 	return extra->track;
 }
 
+static bool tracking_is_full(const struct port *port)
+{
+	uint32_t most = port->settings.config.max_hosts;
+
+	return most && port->n_tracked >= most;
+}
+
 /* The host, begun if there is room; NULL: it stays untracked. */
 static struct tracked_host *host_get(struct change *c)
 {
-	uint32_t most = c->port->settings.config.max_hosts;
 	struct tracked_host *host = host_find(c->m, &c->host);
 
 	if (host)
 		return host;
-	if (most && c->port->n_tracked >= most)
+	if (tracking_is_full(c->port))
 		refuse_host(c);
 	else
 		host = host_new(c->m, &c->host);
@@ -308,7 +316,8 @@ static void list_add(struct change *c, struct tracked_host *host)
 	uint32_t most = c->port->settings.config.max_group_sources;
 
 	for (uint32_t i = 0; i < c->n_a; i++) {
-		if ((most && host->n_pairs >= most) || !pair_add(host, &c->a[i]))
+		if ((most && host->n_pairs >= most) || tracking_is_full(c->port) ||
+		    !pair_add(host, &c->a[i]))
 			mark_incomplete(c);
 	}
 }
@@ -377,7 +386,8 @@ void track_report(struct change *c, uint8_t type)
 bool track_is_complete(const struct change *c)
 {
 	return c->port->settings.config.explicit_tracking && track_of(c->m) &&
-	       c->m->extra->untracked_until <= c->now && membership_version(c->m, c->now) == 3;
+	       !port_is_held(c->port, c->now) && c->m->extra->untracked_until <= c->now &&
+	       membership_version(c->m, c->now) == 3;
 }
 
 bool track_has_exclude(const struct membership *m)
@@ -429,6 +439,8 @@ void track_tick(struct timer *timer, uint64_t now)
 	struct tracked_host *host =
 		(struct tracked_host *)((char *)timer - offsetof(struct tracked_host, timer));
 
+	if (host->expires <= now && port_is_held(host->m->port, now))
+		host->expires = host->m->port->held_until;
 	if (host->expires > now)
 		timer_set(&host->m->port->engine->timers, timer, host->expires);
 	else

@@ -208,6 +208,7 @@ bool engine_port_view(const struct engine *engine, unsigned int number,
 		.robustness = port->robustness,
 		.query_interval_ms = port->query_interval_ms,
 		.n_groups = port->host ? host_group_count(port->host) : port->n_groups,
+		.held_until = port->held_until,
 	};
 	return true;
 }

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOP_EVENTS_MAX 64
+/* Few descriptors in a round, so that deadlines are looked at in between. */
+#define LOOP_EVENTS_MAX 8
 
 struct loop_fd {
 	struct loop *loop;

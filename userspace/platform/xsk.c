@@ -17,12 +17,11 @@
 #include <xdp/xsk.h>
 
 /*
- * A socket carries IGMP only: 192 frames wait for arrivals, 64 go out, one page each, so that a
- * frame of any MTU fits that XDP can take. The first ones are for transmission.
+ * One page for each frame, so that a frame of any MTU fits that XDP can take. The first ones are
+ * for transmission.
  */
-#define XSK_FRAMES 256
 #define XSK_TX_FRAMES 64
-#define XSK_RX_FRAMES (XSK_FRAMES - XSK_TX_FRAMES)
+#define XSK_FRAMES (XSK_TX_FRAMES + XSK_RX_FRAMES)
 #define XSK_RING_SIZE 256
 #define XSK_FRAME_SIZE 4096
 #define XSK_AREA_SIZE ((size_t)XSK_FRAMES * XSK_FRAME_SIZE)
@@ -192,6 +191,12 @@ unsigned int xsk_receive(struct xsk *xsk, unsigned int budget, xsk_frame_fn fn, 
 	if (done && xsk_ring_prod__needs_wakeup(&xsk->fill))
 		recvfrom(xsk_fd(xsk), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	return done;
+}
+
+unsigned int xsk_waiting(const struct xsk *xsk)
+{
+	return __atomic_load_n(xsk->rx.producer, __ATOMIC_ACQUIRE) -
+	       __atomic_load_n(xsk->rx.consumer, __ATOMIC_RELAXED);
 }
 
 static void reap_completions(struct xsk *xsk)

@@ -8,6 +8,9 @@
 
 struct xsk;
 
+/* How many frames may wait to be read. */
+#define XSK_RX_FRAMES 256
+
 typedef void (*xsk_frame_fn)(void *arg, const uint8_t *frame, size_t len);
 
 /*
@@ -29,6 +32,9 @@ unsigned int xsk_receive(struct xsk *xsk, unsigned int budget, xsk_frame_fn fn, 
  * -errno.
  */
 int xsk_send(struct xsk *xsk, const uint8_t *frame, size_t len);
+
+/* How many frames wait to be read. */
+unsigned int xsk_waiting(const struct xsk *xsk);
 
 struct xsk_counters {
 	uint64_t received, sent, send_failed;
