@@ -132,6 +132,24 @@ static void test_max_hosts(void **state)
 	sim_fini(&sim);
 }
 
+/* The sources that hosts list count as well; what is forgotten makes room. */
+static void test_max_hosts_of_sources(void **state)
+{
+	struct port_config config = sim_config();
+	struct sim sim;
+
+	(void)state;
+	config.explicit_tracking = true;
+	config.max_hosts = 4;
+	sim = sim_start(&config);
+	/* Of h1 two sources are known and one is not: a leave is not sure to be the last. */
+	check_script(&sim, "h1 IS_IN 1-4 | h2 IS_IN 1 | h1 BLOCK 1 | q 1 | +300 | = none");
+	assert_int_equal(engine_port_counters(sim.engine, 1)->hosts_refused, 1);
+	sim_forget(&sim);
+	check_script(&sim, "h1 IS_IN 1 | h2 IS_IN 1 | h1 BLOCK 1 | q 1 | h2 BLOCK 1 | = none");
+	sim_fini(&sim);
+}
+
 /* L-MAXG: newcomers are refused and counted, others are refreshed, a free place is used again. */
 static void test_max_groups(void **state)
 {
@@ -171,6 +189,33 @@ static void test_max_sources(void **state)
 		&sim,
 		"IS_EX 1,2,3,4,5 | = EXC:270 /1 /2 /3 | f 4 5 | TO_EX 1,4 | = EXC:270 /1 4:2 | "
 		"+10 | IS_EX 1,4 | ALLOW 7,8 | = EXC:270 /1 /4 7:270 | f 8");
+	sim_fini(&sim);
+}
+
+/* The same for all groups of a port together; what ends makes room, however it ends. */
+static void test_max_sources_of_port(void **state)
+{
+	struct port_config config = sim_config();
+	struct sim sim;
+
+	(void)state;
+	config.max_sources = 4;
+	sim = sim_start(&config);
+	sim_port(&sim, 2, &config);
+	check_script(&sim, "IS_IN 1-3 | = INC 1 2 3");
+	sim.group = nth_group(1);
+	check_script(&sim, "IS_EX 1,2,3 | = EXC:270 /1 | f 2");
+	assert_int_equal(engine_port_counters(sim.engine, 1)->sources_refused, 2);
+	sim.port = 2;
+	check_script(&sim, "IS_IN 1-4 | = INC 1 2 3 4");
+	sim.port = 1;
+	sim.group = nth_group(0);
+	check_script(&sim, "BLOCK 1,2 | +2 | = INC 3"); /* expiry */
+	sim.group = nth_group(1);
+	check_script(&sim, "IS_EX 1-9 | = EXC:270 /1 2 3 | IS_EX 1 | = EXC:270 /1 | "
+			   "IS_IN 2-9 | = EXC /1 2 3");
+	engine_flush(sim.engine, 1, sim.now, &sim.out); /* the end of all */
+	check_script(&sim, "IS_IN 1-9 | = INC 1 2 3 4 | +270 | = none | IS_IN 5-9 | = INC 5 6 7 8");
 	sim_fini(&sim);
 }
 
@@ -400,8 +445,10 @@ int main(void)
 		cmocka_unit_test(test_tracking_expiry),
 		cmocka_unit_test(test_tracking_switched_on),
 		cmocka_unit_test(test_max_hosts),
+		cmocka_unit_test(test_max_hosts_of_sources),
 		cmocka_unit_test(test_max_groups),
 		cmocka_unit_test(test_max_sources),
+		cmocka_unit_test(test_max_sources_of_port),
 		cmocka_unit_test(test_many_sources),
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_static_and_limit),
