@@ -84,12 +84,15 @@ static __always_inline __u32 default_out(const struct frame *f, const struct arr
 
 /*
  * A packet that some port has no room for and that may be fragmented goes to the daemon, which can;
- * one that must not be is left out where it does not fit.
+ * one that must not be is left out where it does not fit. In generic mode a broadcast would end at
+ * the first such member, so the daemon sends that to each port as well.
  */
-static __always_inline bool may_need_fragments(const struct frame *f, const struct arrival *at)
+static __always_inline bool needs_daemon(const struct frame *f, const struct arrival *at, __u32 out)
 {
-	return bpf_ntohs(f->ip->tot_len) > at->port->least_mtu &&
-	       !(f->ip->frag_off & bpf_htons(IP_DONT_FRAGMENT));
+	if (bpf_ntohs(f->ip->tot_len) <= at->port->least_mtu)
+		return false;
+	return !(f->ip->frag_off & bpf_htons(IP_DONT_FRAGMENT)) ||
+	       (at->port->flags & MCASTD_PORT_GENERIC && !(out & MCASTD_OUT_PORT));
 }
 
 static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const struct arrival *at)
@@ -123,7 +126,7 @@ static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const st
 	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
 	 */
 	verdict = MCASTD_FORWARDED;
-	if (may_need_fragments(f, at)) {
+	if (needs_daemon(f, at, out)) {
 		action = to_daemon(ctx, at, MCASTD_PUNT_LARGE);
 		at->stats->large_limited += action == XDP_DROP;
 	}

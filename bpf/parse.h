@@ -16,6 +16,7 @@
 #define IP_FRAGMENT 0x3fff /* the MF flag and the offset */
 #define IP_DONT_FRAGMENT 0x4000
 #define VLAN_ID 0x0fff
+#define VLAN_HLEN 4
 
 /* What stands between the addresses and the type of a tagged frame. */
 struct vlan_header {

@@ -113,6 +113,8 @@ enum mcastd_port_flag {
 	MCASTD_PORT_BOUNDARY = 1 << 2,	   /* look the group up in mcastd_boundaries */
 	MCASTD_PORT_EGRESS = 1 << 3,	   /* every frame to it must pass mcastd_egress */
 	MCASTD_PORT_ATTACHED = 1 << 4,	   /* the daemon attached the program, and will detach it */
+	MCASTD_PORT_GENERIC = 1 << 5,	   /* the program runs in generic mode */
+	MCASTD_PORT_DOWN = 1 << 6,	   /* nothing can leave it: it is in no set */
 };
 
 /* Value of mcastd_ports. */
@@ -226,7 +228,7 @@ struct mcastd_port_stats {
 	__u64 out_packets;		/* frames handed to this port's driver */
 	__u64 out_bytes;		/* their bytes, link header included */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
-	__u64 out_too_big;		/* not sent: larger than the port's MTU */
+	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
 	__u64 large_limited;		/* not given to the daemon, so not fragmented: too many */
 	__u64 tick;			/* the clock, read once a tick: jiffies when it was read */
 	__u64 now_ns;			/* CLOCK_MONOTONIC then */

@@ -398,6 +398,32 @@ static void interface_vanishes(void **state)
 	bed_fini(&bed);
 }
 
+/* Nothing can leave a port that is down: it is in no set, old or new, until it is up again. */
+static void down_port(void **state)
+{
+	struct dataplane_port port;
+	uint32_t id;
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 1, 2, 3), 0);
+	id = out_of("0.0.0.0", "239.1.1.1");
+	port = bed_port(&bed, 3);
+	port.down = true;
+	bed_port_set(&bed, 3, &port);
+	assert_int_equal(members_of(id, NULL), 1 << 1 | 1 << 2);
+	assert_int_equal(members_of(MCASTD_SET_EGRESS, NULL), 1 << 1 | 1 << 2);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 2, 3), 0);
+	assert_int_equal(members_of(out_of("0.0.0.0", "239.1.1.2"), NULL), 1 << 2);
+	port.down = false;
+	bed_port_set(&bed, 3, &port);
+	assert_int_equal(out_of("0.0.0.0", "239.1.1.1"), id);
+	assert_int_equal(members_of(id, NULL), 1 << 1 | 1 << 2 | 1 << 3);
+	assert_int_equal(members_of(out_of("0.0.0.0", "239.1.1.2"), NULL), 1 << 2 | 1 << 3);
+	bed_fini(&bed);
+}
+
 static void transmit_feature(void **state)
 {
 	(void)state;
@@ -501,6 +527,76 @@ static void keep_and_take_over(void **state)
 	assert_int_not_equal(access(veth_bpffs(), F_OK), 0);
 }
 
+/* Routes from the upstream to some ports and from the downstreams to others. */
+static void route_sides(const char *group, const uint16_t *from_up, const uint16_t *from_down)
+{
+	struct forward_route route = { .out = { { from_up, 2 }, { from_down, 2 } } };
+
+	addr_parse(group, &route.group);
+	assert_int_equal(dataplane_forward_ops.route_set(bed.dp, &route), 0);
+}
+
+static void change_side(unsigned int slot, enum mcastd_side side)
+{
+	struct dataplane_port port = bed_port(&bed, slot);
+
+	port.side = side;
+	bed_port_set(&bed, slot, &port);
+}
+
+/* Does the set for packets from the upstream, or the downstreams, leave out where they arrive? */
+static void check_exclude(const char *group, bool from_up, bool from_down)
+{
+	struct mcastd_route entry;
+
+	assert_true(entry_of("0.0.0.0", group, &entry));
+	assert_int_equal(!!(entry.out[MCASTD_SIDE_UPSTREAM] & MCASTD_OUT_EXCLUDE), from_up);
+	assert_int_equal(!!(entry.out[MCASTD_SIDE_DOWNSTREAM] & MCASTD_OUT_EXCLUDE), from_down);
+}
+
+/*
+ * Whether a set may hold the port of arrival is part of the out word, and must be taken over with
+ * it, into what is written the next time: lost, members would get their own packets back; put where
+ * it was not, every packet pays.
+ */
+static void take_over_exclude(void **state)
+{
+	const uint16_t ports_12[] = { 1, 2 }, ports_14[] = { 1, 4 }, ports_23[] = { 2, 3 };
+	const struct forward_ports defaults = { ports_12, 2 };
+	struct mcastd_port before, after;
+	uint32_t slot = 2;
+
+	(void)state;
+	bed_init(&bed, 4, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	change_side(4, MCASTD_SIDE_UPSTREAM);
+	route_sides("239.1.1.1", ports_23, ports_12);
+	route_sides("239.1.1.2", ports_23, ports_14);
+	assert_int_equal(dataplane_port_default(bed.dp, 2, &defaults), 0);
+	check_exclude("239.1.1.1", false, true);
+	check_exclude("239.1.1.2", false, false);
+	assert_true(look_up("mcastd_ports", &slot, &before));
+	assert_true(before.default_out & MCASTD_OUT_EXCLUDE);
+	dataplane_close(bed.dp, true);
+
+	reopen();
+	check_exclude("239.1.1.1", false, true);
+	check_exclude("239.1.1.2", false, false);
+	assert_true(look_up("mcastd_ports", &slot, &after));
+	assert_int_equal(after.default_out, before.default_out);
+
+	/* One word of each route changes, and both are written. */
+	change_side(4, MCASTD_SIDE_DOWNSTREAM);
+	check_exclude("239.1.1.1", false, true);
+	check_exclude("239.1.1.2", false, true);
+	change_side(3, MCASTD_SIDE_UPSTREAM);
+	check_exclude("239.1.1.1", true, true);
+	check_exclude("239.1.1.2", true, true);
+	route_sides("239.1.1.1", ports_23, ports_12);
+	check_exclude("239.1.1.1", true, true);
+	bed_fini(&bed);
+}
+
 static void other_abi_version(void **state)
 {
 	const struct dataplane_options options = { .bpffs_dir = veth_bpffs() };
@@ -538,23 +634,29 @@ static void no_bpf_file_system(void **state)
 	assert_int_not_equal(access(options.bpffs_dir, F_OK), 0);
 }
 
-/* A program that is not ours: said so, and left alone. */
-static void foreign_program(void **state)
+static void attach_foreign(unsigned int ifindex)
 {
 	const struct bpf_insn pass[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_PASS },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", pass, 2, NULL);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_xdp_attach((int)ifindex, fd, XDP_FLAGS_DRV_MODE, NULL), 0);
+	close(fd);
+}
+
+/* A program that is not ours: said so, and left alone. */
+static void foreign_program(void **state)
+{
 	struct dataplane_error error = { "" };
 	enum dataplane_mode got;
 	uint32_t id;
-	int fd;
 
 	(void)state;
 	bed_init(&bed, 1, NULL);
-	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", pass, 2, NULL);
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_xdp_attach((int)bed.veth.ifindex[1], fd, XDP_FLAGS_DRV_MODE, NULL), 0);
+	attach_foreign(bed.veth.ifindex[1]);
 	id = program_on(1);
 	assert_int_equal(dataplane_attach(bed.dp, bed.veth.ifindex[1], DATAPLANE_MODE_AUTO, &got,
 					  &error),
@@ -562,7 +664,35 @@ static void foreign_program(void **state)
 	assert_non_null(strstr(error.text, "r1"));
 	assert_non_null(strstr(error.text, "foreign"));
 	assert_int_equal(program_on(1), id);
-	close(fd);
+	bed_fini(&bed);
+}
+
+/* Ours is taken off, and comes back; another one in its place is noticed, and stays. */
+static void program_lost(void **state)
+{
+	unsigned int ifindex;
+	struct dataplane_error error = { "" };
+	enum dataplane_mode got;
+
+	(void)state;
+	bed_init(&bed, 2, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	ifindex = bed.veth.ifindex[2];
+	assert_true(dataplane_attached(bed.dp, ifindex));
+	assert_int_equal(bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL), 0);
+	assert_false(dataplane_attached(bed.dp, ifindex));
+	assert_int_equal(dataplane_attach(bed.dp, ifindex, DATAPLANE_MODE_AUTO, &got, &error), 0);
+	assert_int_equal(got, DATAPLANE_MODE_NATIVE);
+	assert_true(dataplane_attached(bed.dp, ifindex));
+	assert_true(dataplane_attached(bed.dp, bed.veth.ifindex[1]));
+	assert_false(dataplane_attached(bed.dp, 4000));
+
+	assert_int_equal(bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL), 0);
+	attach_foreign(ifindex);
+	assert_false(dataplane_attached(bed.dp, ifindex));
+	assert_int_equal(dataplane_attach(bed.dp, ifindex, DATAPLANE_MODE_AUTO, &got, &error),
+			 -EBUSY);
+	assert_int_not_equal(program_on(2), 0);
 	bed_fini(&bed);
 }
 
@@ -671,6 +801,8 @@ int main(void)
 		cmocka_unit_test(keep_and_take_over), cmocka_unit_test(other_abi_version),
 		cmocka_unit_test(no_bpf_file_system), cmocka_unit_test(foreign_program),
 		cmocka_unit_test(attach_modes),	      cmocka_unit_test(loaded_before),
+		cmocka_unit_test(take_over_exclude),  cmocka_unit_test(down_port),
+		cmocka_unit_test(program_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

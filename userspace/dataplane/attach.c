@@ -256,6 +256,11 @@ static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane
 
 	if (mode != DATAPLANE_MODE_GENERIC)
 		err = attach_program(dp, ifindex, DATAPLANE_MODE_NATIVE, found);
+	if (err && mode == DATAPLANE_MODE_AUTO)
+		dataplane_fail(error, err, "generic mode, because native mode is refused: %s%s",
+			       strerror(-err),
+			       err == -ERANGE ? " (too large an MTU, here or at a veth's peer?)"
+					      : "");
 	if (err && mode != DATAPLANE_MODE_NATIVE)
 		err = attach_program(dp, ifindex, DATAPLANE_MODE_GENERIC, found);
 	if (err == -EPERM)
@@ -270,6 +275,28 @@ static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane
 				      mode == DATAPLANE_MODE_NATIVE ? "native" : "generic",
 				      strerror(-err));
 	return 0;
+}
+
+/* An interface that was in another namespace for a while has brought our program back. */
+static bool is_own_program(const struct dataplane *dp, uint32_t prog_id)
+{
+	return dp->program && prog_id && xdp_program__id(dp->program) == prog_id;
+}
+
+bool dataplane_attached(struct dataplane *dp, unsigned int ifindex)
+{
+	struct attachment *at = find_attachment(dp, ifindex);
+	struct found found;
+
+	if (!at)
+		return false;
+	look(dp, ifindex, &found);
+	if (found.prog_id && found.mode == at->mode) {
+		at->prog_id = found.prog_id; /* a dispatcher may have loaded it anew */
+		return true;
+	}
+	*at = dp->attachments[--dp->n_attachments];
+	return false;
 }
 
 int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
@@ -293,6 +320,7 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	look(dp, ifindex, &found);
 	if (found.foreign)
 		return fail_foreign(ifindex, &found, error);
+	ours = ours || is_own_program(dp, found.prog_id);
 	if (found.prog_id && mode != DATAPLANE_MODE_AUTO && mode != found.mode) {
 		if (!ours)
 			return dataplane_fail(error, -EBUSY,

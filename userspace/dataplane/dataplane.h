@@ -36,6 +36,8 @@ struct dataplane_port {
 	enum mcastd_side side;
 	uint8_t ttl_threshold;
 	uint32_t mtu;
+	bool down;    /* nothing can leave it */
+	bool generic; /* how dataplane_attach() has attached the program */
 	bool drop_unknown;
 	bool check_origin; /* only sources that live here; see dataplane_origins_set() */
 	uint32_t vlan;	   /* 0: untagged */
@@ -69,8 +71,9 @@ void dataplane_close(struct dataplane *dataplane, bool keep);
 int dataplane_can_transmit(unsigned int ifindex);
 
 /*
- * A descriptor that becomes readable when the XDP features of some interface may have changed, to
- * be drained then. Returns -errno where the kernel does not tell (before 6.3).
+ * A descriptor that becomes readable when the XDP features of some interface may have changed
+ * (Linux 6.3 and later tell), or its number of queues, to be drained then. Returns -errno where the
+ * kernel tells neither.
  */
 int dataplane_watch_open(void);
 void dataplane_watch_drain(int fd);
@@ -78,10 +81,15 @@ void dataplane_watch_drain(int fd);
 /*
  * Attaches the ingress program to an interface (mode AUTO: native, else generic) without making it
  * a port yet: frames pass. *got says how it is attached. If a program of ours is there already in
- * an acceptable mode it is kept.
+ * an acceptable mode it is kept. *error also tells why AUTO has ended in generic mode.
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
+/*
+ * Is the program on the interface still as it was attached? Somebody else may have taken it off or
+ * put another in its place: false, and it counts as not attached.
+ */
+bool dataplane_attached(struct dataplane *dataplane, unsigned int ifindex);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
 
 /*

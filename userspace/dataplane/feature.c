@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an interface can do with XDP: generic netlink, family "netdev" (Linux 6.3 and later). */
+/*
+ * What an interface can do with XDP: generic netlink, family "netdev" (Linux 6.3 and later). And
+ * when that, or the number of its queues, may have changed.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -114,7 +117,7 @@ int dataplane_can_transmit(unsigned int ifindex)
 	return err ? err : !!(features & NETDEV_XDP_ACT_NDO_XMIT);
 }
 
-/* --- changes of features --- */
+/* --- changes of features and queues --- */
 
 /* One multicast group of a family: its name and its number. */
 struct group {
@@ -133,15 +136,15 @@ static int parse_group(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-/* Finds the group "mgmt", to which changes of devices are told. */
+/* Finds the number of the group whose name is given. */
 static int parse_groups(const struct nlattr *attr, void *data)
 {
-	struct group group = { "", 0 };
+	struct group group = { "", 0 }, *wanted = data;
 
 	if (mnl_attr_parse_nested(attr, parse_group, &group) < 0)
 		return MNL_CB_ERROR;
-	if (strcmp(group.name, "mgmt") == 0)
-		*(uint32_t *)data = group.id;
+	if (strcmp(group.name, wanted->name) == 0)
+		wanted->id = group.id;
 	return MNL_CB_OK;
 }
 
@@ -157,15 +160,15 @@ static int parse_family(const struct nlmsghdr *nlh, void *data)
 	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), find_groups, data);
 }
 
-/* The number of the group, or 0. */
-static uint32_t find_mgmt(struct mnl_socket *nl)
+/* The number of a multicast group, or 0. */
+static uint32_t find_group(struct mnl_socket *nl, const char *family, const char *name)
 {
 	char buf[REPLY_MAX];
 	struct nlmsghdr *nlh = begin(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
-	uint32_t group = 0;
+	struct group group = { name, 0 };
 	ssize_t n;
 
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, "netdev");
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, family);
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
 		return 0;
@@ -173,20 +176,28 @@ static uint32_t find_mgmt(struct mnl_socket *nl)
 	if (n < 0 ||
 	    mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(nl), parse_family, &group) < 0)
 		return 0;
-	return group;
+	return group.id;
+}
+
+static bool join_group(struct mnl_socket *nl, uint32_t id)
+{
+	return id && mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &id, sizeof(id)) == 0;
 }
 
 int dataplane_watch_open(void)
 {
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	uint32_t group;
+	uint32_t features, queues;
 	int fd = -EOPNOTSUPP;
 
 	if (!nl)
 		return -errno;
-	group = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 ? find_mgmt(nl) : 0;
-	if (group && mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0)
-		fd = fcntl(mnl_socket_get_fd(nl), F_DUPFD_CLOEXEC, 0);
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0) {
+		features = find_group(nl, "netdev", "mgmt");
+		queues = find_group(nl, "ethtool", "monitor");
+		if (join_group(nl, features) | join_group(nl, queues))
+			fd = fcntl(mnl_socket_get_fd(nl), F_DUPFD_CLOEXEC, 0);
+	}
 	mnl_socket_close(nl);
 	return fd;
 }

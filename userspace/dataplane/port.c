@@ -62,6 +62,10 @@ static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplan
 		flags |= MCASTD_PORT_EGRESS;
 	if (attach_is_ours(dp, port->ifindex))
 		flags |= MCASTD_PORT_ATTACHED;
+	if (port->generic)
+		flags |= MCASTD_PORT_GENERIC;
+	if (port->down)
+		flags |= MCASTD_PORT_DOWN;
 	memcpy(entry->mac, port->mac, sizeof(entry->mac));
 	entry->side = (uint8_t)port->side;
 	entry->ttl_threshold = port->ttl_threshold;
@@ -84,10 +88,24 @@ static void tell_least_mtu(struct dataplane *dp)
 			dp->ports[slot].least_mtu = least;
 }
 
+/* A broadcast in generic mode ends at the first member that is down, so it must not be there. */
+static int follow_link(struct dataplane *dp, uint32_t slot, uint32_t old_flags)
+{
+	uint32_t flags = dp->ports[slot].flags;
+
+	if (!((flags ^ old_flags) & MCASTD_PORT_DOWN))
+		return 0;
+	if (!(flags & MCASTD_PORT_DOWN))
+		return set_add_device(dp, slot);
+	set_del_device(dp, slot);
+	return 0;
+}
+
 int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dataplane_port *port,
 		       struct dataplane_error *error)
 {
 	struct mcastd_port *entry;
+	uint32_t old_flags;
 	int err;
 
 	if (slot < 1 || slot >= dp->map_entries[MAP_PORTS])
@@ -104,10 +122,13 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 	if (!entry->ifindex || entry->side != port->side)
 		route_exclude_arrival(dp, slot);
 	if (entry->ifindex) {
+		old_flags = entry->flags;
 		port_fill(dp, slot, port);
 		tell_least_mtu(dp);
-		err = prefix_maps_update(dp);
-		return err ? dataplane_fail(error, err, "%s: its prefixes: %s", port->name,
+		err = follow_link(dp, slot, old_flags);
+		if (!err)
+			err = prefix_maps_update(dp);
+		return err ? dataplane_fail(error, err, "%s: its settings: %s", port->name,
 					    strerror(-err))
 			   : 0;
 	}

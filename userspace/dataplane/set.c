@@ -94,12 +94,15 @@ static bool set_has(const struct port_set *set, uint32_t slot)
 
 static int put_device(const struct dataplane *dp, const struct port_set *set, uint32_t slot)
 {
+	const struct mcastd_port *port = &dp->ports[slot];
 	struct mcastd_dev dev = {
-		.ifindex = dp->ports[slot].ifindex,
+		.ifindex = port->ifindex,
 		.prog_fd = set == &dp->sets[MCASTD_SET_PLAIN] ? 0 : (uint32_t)dp->egress_fd,
 	};
 
-	return dev.ifindex ? bpf_map_update_elem(set->fd, &slot, &dev, BPF_ANY) : 0;
+	if (!port->ifindex || port->flags & MCASTD_PORT_DOWN)
+		return 0;
+	return bpf_map_update_elem(set->fd, &slot, &dev, BPF_ANY);
 }
 
 /* The set's content goes; it is in no list then. */
