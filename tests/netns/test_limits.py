@@ -4,7 +4,9 @@
 import os
 import time
 
-from bed import G, Bed, through
+import pytest
+
+from bed import G, S1, Bed, through
 from lab import packet, wait_for
 from lab.netns import run
 
@@ -100,40 +102,78 @@ def bpf_maps_of(mcastd):
 
 def test_silent_skips_are_told(lab):
     """
-    A broadcast leaves out, without a word, a member that has no XDP transmit and one whose MTU is
-    too small. Who it is and why is in the log, once, and in show interfaces until it is over.
+    A broadcast leaves out, without a word, a member that has no XDP transmit. Who it is and why is
+    in the log, once, in show interfaces until it is over, and in explain.
     """
     bed = Bed(lab)
-    x1 = bed.router.port("x1", "10.0.7.100/24")
-    narrow = x1.host("10.0.7.10", "x1h")
-    bed.router.space.ip("link", "set", "x1", "mtu", "600")
     bed.h3.space.run("ethtool", "-K", "eth0", "gro", "off")
-    config = LONG + "xdp-mode = native\n" + x1.config("downstream")
-    with bed.daemon(config) as mcastd:
-        for host, port in ((bed.h1, "d1"), (bed.h3, "d2"), (narrow, "x1")):
+    with bed.daemon(LONG + "xdp-mode = native\n") as mcastd:
+        for host, port in ((bed.h1, "d1"), (bed.h3, "d2")):
             host.report((packet.TO_EX, G, ()))
             mcastd.wait_member(port, G)
-        for host in [*bed.hosts, narrow]:
-            host.wire.clear()
+        bed.clear()
         sent = []
 
-        def note(name):
-            sent.append(bed.source.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT))
-            return mcastd.interface(name).get("xdp-note", "")
+        def note():
+            sent.extend(bed.send())
+            return mcastd.interface("d2").get("xdp-note", "")
 
-        mcastd.wait(lambda: "no part" in note("x1") and "no part" in note("d2"), 25,
-                    "both ports to be named")
-        assert "MTU" in note("x1") and "transmit" in note("d2")
+        mcastd.wait(lambda: "no part" in note(), 25, "the port to be named")
+        assert "transmit" in note()
         assert "xdp-note" not in mcastd.interface("d1")
-        bed.router.settle()
-        assert bed.h1.data() == through(sent, bed.d1)
-        assert not narrow.data() and not bed.h3.data()
-        for name in ("x1", "d2"):
-            assert sum(f"{name}: takes no part" in line for line in mcastd.log().splitlines()) == 1
+        bed.expect({bed.h1: through(sent, bed.d1)})
+        assert sum("d2: takes no part" in line for line in mcastd.log().splitlines()) == 1
+        lines = mcastd.ctl("explain", S1, G)["explanation"]
+        assert any(line.startswith("d2: takes no part") for line in lines), lines
 
-        bed.router.space.ip("link", "set", "x1", "mtu", "1500")
-        mcastd.wait(lambda: "no part" not in note("x1"), 15, "x1 to take part again")
-        assert narrow.data()
+        bed.h3.space.run("ethtool", "-K", "eth0", "gro", "on")
+        mcastd.wait(lambda: "no part" not in note(), 15, "d2 to take part again")
+        assert bed.h3.data()
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_too_large_for_some_of_a_set(lab, mode):
+    """
+    D-MTU: DF set and some members' MTU too small, by much (the kernel leaves them out without a
+    word) or by up to 4 octets (the egress program does): the others get the packet, and every
+    port that does not counts it, says it once, and shows why.
+    """
+    bed = Bed(lab)
+    more = [bed.router.port(f"x{n}", f"10.0.{n}.100/24") for n in (6, 7)]
+    hosts = [port.host(f"10.0.{n}.10", f"x{n}h") for n, port in zip((6, 7), more)]
+    bed.hosts += hosts
+    bed.router.space.ip("link", "set", "d2", "mtu", "600")
+    bed.router.space.ip("link", "set", "x6", "mtu", "1027")
+    sections = "".join(port.config("downstream") for port in more)
+    with bed.daemon(LONG + f"xdp-mode = {mode}\n" + sections) as mcastd:
+        for host in bed.hosts[1:]:
+            host.report((packet.TO_EX, G, ()))
+            mcastd.wait_member(host.port.name, G)
+        bed.clear()
+        # 1028 octets, 1 too many for x6; frames from both sides of the router.
+        down = [bed.source.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT) for _ in range(3)]
+        bed.expect({bed.h1: through(down, bed.d1), hosts[1]: through(down, more[1])})
+        across = [bed.h1.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT) for _ in range(2)]
+        bed.expect({bed.source: through(across, bed.up), hosts[1]: through(across, more[1])})
+        small = [bed.source.send_data(G, bytes(500), flags_offset=DONT_FRAGMENT)]
+        bed.expect({host: through(small, host.port) for host in bed.hosts[1:]})
+        data = {port.name: mcastd.statistics(port.name)["data"] for port in bed.router.ports}
+        assert [data[name]["too-big"] for name in ("u", "d1", "d2", "x6", "x7")] == [0, 0, 5, 5, 0]
+        assert [data[name]["sent-packets"] for name in ("u", "d1", "d2", "x6", "x7")] == [
+            2, 4, 1, 1, 6]
+
+        def notes():
+            bed.source.send_data(G, bytes(1000), flags_offset=DONT_FRAGMENT)
+            return [mcastd.interface(name).get("xdp-note", "") for name in ("d2", "x6")]
+
+        mcastd.wait(lambda: all("larger than its MTU" in note for note in notes()), 25, "the notes")
+        assert "MTU" not in mcastd.interface("x7").get("xdp-note", "")
+        for name, mtu in (("d2", 600), ("x6", 1027)):
+            assert sum(f"{name}: " in line and f"larger than its MTU of {mtu}" in line
+                       for line in mcastd.log().splitlines()) == 1
+            lines = mcastd.ctl("explain", S1, G)["explanation"]
+            assert any(line.startswith(f"{name}: ") and "with DF set" in line
+                       for line in lines), lines
 
 
 def test_too_big_is_counted(lab):
@@ -160,15 +200,20 @@ def test_igmp_on_every_queue(lab):
     with bed.daemon(LONG) as mcastd:
         assert mcastd.interface("d1")["queues"] == 4
         for queue in range(4):
-            script = "; ".join(
-                f"echo {'3' if tx == queue else 0} >/sys/class/net/eth0/queues/tx-{tx}/xps_cpus"
-                for tx in range(4))
-            # `ip netns exec` for its /sys, which is the namespace's.
-            run(["ip", "netns", "exec", bed.h1.space.name, "sh", "-ec", script])
-            before = queue_packets(bed, queue)
-            bed.h1.report((packet.TO_EX, f"239.4.0.{queue}", ()))
-            mcastd.wait_member("d1", f"239.4.0.{queue}")
-            assert queue_packets(bed, queue) > before
+            hear_on_queue(bed, mcastd, queue)
+
+
+def hear_on_queue(bed, mcastd, queue, queues=4):
+    """Has h1 report a group by one of its transmit queues: it is heard on that receive queue."""
+    script = "; ".join(
+        f"echo {'3' if tx == queue else 0} >/sys/class/net/eth0/queues/tx-{tx}/xps_cpus"
+        for tx in range(queues))
+    # `ip netns exec` for its /sys, which is the namespace's.
+    run(["ip", "netns", "exec", bed.h1.space.name, "sh", "-ec", script])
+    before = queue_packets(bed, queue)
+    bed.h1.report((packet.TO_EX, f"239.4.0.{queue}", ()))
+    mcastd.wait_member("d1", f"239.4.0.{queue}")
+    assert queue_packets(bed, queue) > before
 
 
 def queue_packets(bed, queue):

@@ -69,8 +69,11 @@ def test_peer_loses_and_regains_gro(lab):
     bed = Bed(lab)
     with bed.daemon() as mcastd:
         check_forwarding(bed, mcastd)
-        for state in ("off", "on"):
+        for state, mode in (("off", "generic"), ("on", "native")):
             bed.h1.space.run("ethtool", "-K", "eth0", "gro", state)
+            mcastd.wait(lambda m=mode: mcastd.interface("d2")["xdp-mode"] == m, 5, f"{mode} mode")
+            assert ("d1 has no XDP transmit" in mcastd.interface("d2").get("xdp-note", "")) == (
+                state == "off")
 
             def complete():
                 bed.h1.wire.clear()

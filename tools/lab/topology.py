@@ -101,6 +101,10 @@ class Port:
                 self.router.lab.callback(tap.close)
         return self._taps
 
+    def forget_taps(self):
+        """The interface was down or away: its sockets tell so once, or hear nothing any more."""
+        self._taps = None
+
     def flush_in(self):
         """Waits until the router has taken in everything sent to this port so far."""
         near, far = self.taps()

@@ -286,6 +286,9 @@ static const struct family families[] = {
 	  put_interface, "is-querier", NULL },
 	{ "mcastd_interface_groups", "gauge", "Groups with a membership on the interface.",
 	  put_interface, "groups", NULL },
+	{ "mcastd_interface_xdp_lost_total", "counter",
+	  "How often somebody else took the XDP program off the interface.", put_interface,
+	  "xdp-lost", NULL },
 
 	{ "mcastd_igmp_received_messages_total", "counter", "IGMP messages received, by type.",
 	  put_statistics, "received", "type" },

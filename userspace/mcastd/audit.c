@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the kernel leaves out without a word does not stay silent. A broadcast to a port set skips
- * a member that cannot transmit XDP frames, and one whose MTU is too small.
+ * a member that cannot transmit XDP frames, and one whose MTU is too small; the latter the ingress
+ * program counts.
  *
  * Every AUDIT_MS: did packets go to sets that a port is in, while none of that port's counters has
  * moved? Twice in a row, and it is said, once, with the reason; it is noted for `show interfaces`
- * as long as it lasts. While nothing is forwarded this costs one look-up for each port.
+ * as long as it lasts. So are packets that were too large. While nothing is forwarded this costs
+ * one look-up for each port.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,10 +20,13 @@
 #define AUDIT_MS 5000
 /* A membership may be younger than the last packet seen: one round proves nothing. */
 #define ROUNDS 2
+/* For so long a packet that was too large is noted. */
+#define FITTING_ROUNDS 12
 
 struct audit {
 	uint64_t since_ns;  /* the round began */
 	uint64_t forwarded; /* by all ports, at that time */
+	struct mcastd_port_stats stats[MCASTD_MAX_PORTS];
 };
 
 static uint64_t monotonic_ns(void)
@@ -30,24 +35,6 @@ static uint64_t monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-/* Everything that was to leave the port, whether it did or a counter says why not. */
-static uint64_t sent_to(const struct mcastd_port_stats *stats)
-{
-	return stats->out_packets + stats->out_ttl_threshold + stats->out_too_big;
-}
-
-/* Another port has a larger MTU: from there may come what does not fit. */
-static bool is_narrow(const struct port *port)
-{
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		const struct port *other = port->daemon->ports[slot];
-
-		if (other && other->open && other->applied.mtu > port->applied.mtu)
-			return true;
-	}
-	return false;
 }
 
 static void tell_silent(struct port *port)
@@ -60,48 +47,95 @@ static void tell_silent(struct port *port)
 		      "xdp-mode = generic";
 	else if (!can)
 		why = "its driver has no XDP transmit; set xdp-mode = auto";
-	else if (is_narrow(port))
-		why = "its MTU is smaller than that of other ports";
-	snprintf(port->silent_note, sizeof(port->silent_note),
+	snprintf(port->audit.silent_note, sizeof(port->audit.silent_note),
 		 "takes no part in forwarding: packets went to it and none left; %s", why);
-	event_port(port->daemon, port, LOG_LEVEL_WARNING, "port-silent", port->silent_note);
+	event_port(port->daemon, port, LOG_LEVEL_WARNING, "port-silent", port->audit.silent_note);
 }
 
-static void judge(struct port *port, bool wanted, uint64_t sent)
+/* Everything that was to leave the port moves a counter, whether it did or not: does one? */
+static uint64_t sent_to(const struct mcastd_port_stats *stats)
 {
-	if (sent != port->sent_before) {
-		if (port->silent_note[0])
+	return stats->out_packets + stats->out_ttl_threshold + stats->out_too_big;
+}
+
+static void judge_silence(struct port *port, bool wanted, bool moved)
+{
+	struct port_audit *audit = &port->audit;
+
+	if (moved) {
+		if (audit->silent_note[0])
 			event_port(port->daemon, port, LOG_LEVEL_NOTICE, "port-heard",
 				   "takes part in forwarding again");
-		port->silent_note[0] = '\0';
-		port->silent_rounds = 0;
-	} else if (wanted && ++port->silent_rounds == ROUNDS) {
+		audit->silent_note[0] = '\0';
+		audit->silent = 0;
+	} else if (wanted && ++audit->silent == ROUNDS) {
 		tell_silent(port);
 	}
-	port->sent_before = sent;
+}
+
+/* Told once, noted with its number as long as it goes on. */
+static void judge_size(struct port *port, uint64_t total, bool moved)
+{
+	struct port_audit *audit = &port->audit;
+	bool first = !audit->too_big_note[0];
+
+	if (moved) {
+		audit->fitting = 0;
+		snprintf(audit->too_big_note, sizeof(audit->too_big_note),
+			 "%llu packets were larger than its MTU of %u, must not be fragmented (DF) "
+			 "and were not sent there; give all ports of a stream the same MTU",
+			 (unsigned long long)total, port->applied.mtu);
+		if (first)
+			event_port(port->daemon, port, LOG_LEVEL_WARNING, "port-too-big",
+				   audit->too_big_note);
+	} else if (!first && ++audit->fitting == FITTING_ROUNDS) {
+		audit->too_big_note[0] = '\0';
+	}
+}
+
+static void judge(struct port *port, bool wanted, const struct mcastd_port_stats *stats)
+{
+	struct port_audit *audit = &port->audit;
+	uint64_t sent = sent_to(stats);
+
+	/* What was before the port was opened is not news. */
+	if (audit->begun) {
+		judge_silence(port, wanted, sent != audit->sent);
+		judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
+	}
+	audit->begun = true;
+	audit->sent = sent;
+	audit->too_big = stats->out_too_big;
+}
+
+static bool is_open(const struct port *port)
+{
+	return port && port->open;
 }
 
 static uint64_t audit_due(void *arg, uint64_t now)
 {
 	struct daemon *daemon = arg;
 	struct audit *audit = daemon->audit;
-	uint64_t sent[MCASTD_MAX_PORTS] = { 0 }, forwarded = 0, now_ns = monotonic_ns();
-	bool wanted[MCASTD_MAX_PORTS] = { false };
+	struct mcastd_port_stats *stats = audit->stats;
+	uint64_t forwarded = 0, now_ns = monotonic_ns();
+	bool wanted[MCASTD_MAX_PORTS] = { false }, changed = false;
 
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		struct mcastd_port_stats stats;
-
-		if (!daemon->ports[slot] || !daemon->ports[slot]->open ||
-		    dataplane_port_stats(daemon->dataplane, slot, &stats))
-			continue;
-		sent[slot] = sent_to(&stats);
-		forwarded += stats.verdict[MCASTD_FORWARDED];
-	}
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (is_open(daemon->ports[slot]) && !port_stats(daemon->ports[slot], &stats[slot]))
+			forwarded += stats[slot].verdict[MCASTD_FORWARDED];
 	if (forwarded != audit->forwarded)
 		dataplane_wanted_since(daemon->dataplane, audit->since_ns, wanted);
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
-		if (daemon->ports[slot] && daemon->ports[slot]->open)
-			judge(daemon->ports[slot], wanted[slot], sent[slot]);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = daemon->ports[slot];
+
+		if (!is_open(port))
+			continue;
+		judge(daemon->ports[slot], wanted[slot], &stats[slot]);
+		changed |= xsk_queue_count(port->name) != port->n_queues;
+	}
+	if (changed) /* by the old way, of which netlink does not tell */
+		ports_sync(daemon);
 	audit->forwarded = forwarded;
 	audit->since_ns = now_ns;
 	return now + AUDIT_MS;

@@ -46,6 +46,24 @@ struct port_limit {
 	uint64_t tokens, filled_at;
 };
 
+/* Data packets of the slow way (slow.c), by what became of them at their port. */
+struct port_slow {
+	uint64_t packets, bytes; /* sent, each fragment counted; bytes with link headers */
+	uint64_t fragmented;	 /* that left in fragments */
+	uint64_t too_big;
+	uint64_t ttl_threshold;
+};
+
+/* What has been seen of a port that does not send all it should. */
+struct port_audit {
+	bool begun;
+	uint64_t sent, too_big; /* as in the last round */
+	unsigned int silent;	/* rounds that wanted something to leave and saw nothing */
+	unsigned int fitting;	/* rounds since something was too large */
+	char silent_note[DATAPLANE_ERROR_MAX];
+	char too_big_note[DATAPLANE_ERROR_MAX];
+};
+
 struct port {
 	struct daemon *daemon;
 	unsigned int slot;
@@ -60,16 +78,19 @@ struct port {
 	enum dataplane_mode mode; /* how the program is attached */
 	bool forced_generic;	  /* on account of a port that cannot be transmitted to */
 	bool fell_back;		  /* to generic mode: the driver takes no program */
+	char fallback_note[DATAPLANE_ERROR_MAX]; /* why */
 	struct dataplane_port applied;
 	int all_multicast_fd;
-	struct port_queue *queues;
+	struct port_queue queues[MCASTD_MAX_QUEUES];
 	unsigned int n_queues;
 	struct addr address; /* unspecified: none */
 
 	uint64_t wire[WIRE_VERDICTS]; /* frames that arrived, by how they parsed */
 	uint64_t send_failed;
-	uint64_t fragmented,
-		too_big; /* data packets of the slow way, by what became of them here */
+	struct port_slow slow;
+	uint64_t xdp_lost;    /* how often somebody else took the program off */
+	uint64_t regained_at; /* when it was attached again */
+	char lost_note[DATAPLANE_ERROR_MAX];
 	struct log_limit wire_limit, engine_limit, send_limit;
 	struct log_limit local_general, local_specific; /* queries for the host's own stack */
 
@@ -81,10 +102,7 @@ struct port {
 	uint64_t lost, lost_before_flood;
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
-	/* audit.c: */
-	uint64_t sent_before;	    /* in the last round */
-	unsigned int silent_rounds; /* that wanted something to leave and saw nothing */
-	char silent_note[DATAPLANE_ERROR_MAX];
+	struct port_audit audit; /* audit.c */
 };
 
 struct daemon_options {
@@ -132,6 +150,19 @@ int daemon_run(const struct daemon_options *options);
  */
 int daemon_reload(struct daemon *daemon);
 
+/*
+ * open.c: a port's program and sockets. These return 0 or -errno and then tell why in *error;
+ * port_close() undoes whatever was reached.
+ */
+int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+	      struct dataplane_error *error);
+/* What may have become of the interface of an open port since. */
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error);
+void port_close(struct port *port);
+/* Lets go of the port while the data plane goes on forwarding. */
+void port_forget(struct port *port);
+
 /* port.c: makes ports what the configuration and the kernel's interfaces say. */
 void ports_sync(struct daemon *daemon);
 /* keep: leave what the data plane does as it is (on-exit = keep). */
@@ -139,6 +170,12 @@ void ports_close(struct daemon *daemon, bool keep);
 struct port *port_find(const struct daemon *daemon, const char *name);
 const char *port_state_name(enum port_state state);
 const char *port_mode_name(enum dataplane_mode mode);
+/*
+ * The port's counters with those of the slow way, since it was opened. Returns 0 or -errno.
+ */
+int port_stats(const struct port *port, struct mcastd_port_stats *stats);
+/* What is not as it could be, in words, or NULL. */
+const char *port_note(const struct port *port);
 
 /* packet.c: frames in, actions out. */
 void port_receive(void *arg, uint32_t events); /* arg: struct port_queue */

@@ -299,6 +299,22 @@ static void explain_downstream(struct explain *explain)
 	}
 }
 
+/* What is to go there and does not. */
+static void explain_unsent(struct explain *explain, const struct port *port)
+{
+	struct mcastd_port_stats stats;
+
+	if (!port->open || port == explain->arrival || port_stats(port, &stats))
+		return;
+	if (port->audit.silent_note[0])
+		say(explain, "%s: %s", port->name, port->audit.silent_note);
+	if (stats.out_too_big)
+		say(explain,
+		    "%s: %llu packets of any group were larger than its MTU of %u with DF set, and "
+		    "not sent there",
+		    port->name, (unsigned long long)stats.out_too_big, port->applied.mtu);
+}
+
 static void explain_port(struct explain *explain, const struct port *port)
 {
 	const struct config_interface *config = port->config;
@@ -322,6 +338,7 @@ static void explain_port(struct explain *explain, const struct port *port)
 	} else {
 		explain_downstream(explain);
 	}
+	explain_unsent(explain, port);
 	if (port != explain->arrival && config->ttl_threshold > 1)
 		say(explain, "%s: packets with a TTL of %u or less are not sent there", port->name,
 		    config->ttl_threshold);

@@ -4,17 +4,14 @@
  * called at the start, after every change that netlink tells of, after a reload and while something
  * has failed: it compares what should be with what is, and mends the difference.
  *
- * A port opens in an order that never lets a frame meet something half made: program attached (it
- * passes everything), IGMP sockets in place, engine told, and only then the slot given to the
- * program. It closes the other way round.
+ * A port opens (open.c) in an order that never lets a frame meet something half made: program
+ * attached (it passes everything), IGMP sockets in place, engine told, and only then the slot given
+ * to the program. It closes the other way round.
  */
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "mcastd/daemon.h"
 
@@ -39,6 +36,28 @@ const char *port_mode_name(enum dataplane_mode mode)
 	};
 
 	return names[mode];
+}
+
+const char *port_note(const struct port *port)
+{
+	if (port->audit.silent_note[0])
+		return port->audit.silent_note;
+	if (port->audit.too_big_note[0])
+		return port->audit.too_big_note;
+	if (strcmp(port->note, "up") != 0)
+		return port->note;
+	return port->lost_note[0] ? port->lost_note : NULL;
+}
+
+int port_stats(const struct port *port, struct mcastd_port_stats *stats)
+{
+	int err = dataplane_port_stats(port->daemon->dataplane, port->slot, stats);
+
+	stats->out_packets += port->slow.packets;
+	stats->out_bytes += port->slow.bytes;
+	stats->out_too_big += port->slow.too_big;
+	stats->out_ttl_threshold += port->slow.ttl_threshold;
+	return err;
 }
 
 struct port *port_find(const struct daemon *daemon, const char *name)
@@ -102,91 +121,6 @@ static void port_state(struct port *port, enum port_state state, const char *not
 	event_port(port->daemon, port, levels[state], events[state], note);
 }
 
-/* --- open and close --- */
-
-static void close_queues(struct port *port)
-{
-	port->ring_lost = limit_ring_lost(port);
-	for (unsigned int i = 0; i < port->n_queues; i++) {
-		if (port->queues[i].entry)
-			loop_remove_fd(port->queues[i].entry);
-		if (port->queues[i].xsk)
-			xsk_close(port->queues[i].xsk);
-	}
-	free(port->queues);
-	port->queues = NULL;
-	port->n_queues = 0;
-}
-
-static int open_queues(struct port *port, struct dataplane_error *error)
-{
-	unsigned int n = xsk_queue_count(port->name);
-
-	if (n > MCASTD_MAX_QUEUES) {
-		snprintf(error->text, sizeof(error->text),
-			 "%u receive queues are more than %d; set fewer with ethtool -L", n,
-			 MCASTD_MAX_QUEUES);
-		return -E2BIG;
-	}
-	port->queues = calloc(n, sizeof(*port->queues));
-	if (!port->queues)
-		return -ENOMEM;
-	for (port->n_queues = 0; port->n_queues < n; port->n_queues++) {
-		struct port_queue *queue = &port->queues[port->n_queues];
-		int err = xsk_open(&queue->xsk, port->name, port->n_queues,
-				   dataplane_xsks_fd(port->daemon->dataplane),
-				   MCASTD_XSK_INDEX(port->slot, port->n_queues));
-
-		if (err) {
-			snprintf(error->text, sizeof(error->text),
-				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
-				 strerror(-err));
-			return err;
-		}
-		queue->port = port;
-		queue->entry = loop_add_fd(port->daemon->loop, xsk_fd(queue->xsk), EPOLLIN,
-					   port_receive, queue);
-		if (!queue->entry) {
-			xsk_close(queue->xsk);
-			return -errno;
-		}
-	}
-	return 0;
-}
-
-static void port_close(struct port *port)
-{
-	struct daemon *daemon = port->daemon;
-
-	if (!port->open)
-		return;
-	forward_port_set(daemon->forward, port->slot, &(struct forward_port){ 0 });
-	engine_port_remove(daemon->engine, port->slot, loop_now(daemon->loop), &daemon->actions);
-	daemon_perform(daemon); /* sends the leaves of an upstream port, takes routes off others */
-	if (port->applied.side == MCASTD_SIDE_UPSTREAM)
-		forward_update_all(daemon->forward);
-	dataplane_port_del(daemon->dataplane, port->slot);
-	close_queues(port);
-	/* If the interface is gone there is nothing to detach from, but something to forget. */
-	dataplane_detach(daemon->dataplane, port->ifindex);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
-	port->all_multicast_fd = -1;
-	port->open = false;
-	port->ifindex = 0;
-	memset(&port->applied, 0, sizeof(port->applied));
-}
-
-/* Lets go of the port while the data plane goes on forwarding. */
-static void port_forget(struct port *port)
-{
-	close_queues(port);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
-	port->daemon->ports[port->slot] = NULL;
-	free(port);
-}
-
 static void port_free(struct port *port)
 {
 	port_close(port);
@@ -204,6 +138,8 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 								 : MCASTD_SIDE_DOWNSTREAM,
 		.ttl_threshold = port->config->ttl_threshold,
 		.mtu = link->mtu,
+		.down = !link->up || !link->running,
+		.generic = port->mode == DATAPLANE_MODE_GENERIC,
 		.drop_unknown = port->config->drop_unknown,
 		.check_origin = true,
 		.vlan = port->config->vlan,
@@ -297,46 +233,15 @@ static void apply_forward(struct port *port)
 	forward_port_set(port->daemon->forward, port->slot, &info);
 }
 
-static int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		     struct dataplane_error *error)
+/* What is to be known of a port that is up. */
+static const char *up_note(const struct port *port, const char *mode_note)
 {
-	struct daemon *daemon = port->daemon;
-	int err;
-
-	port->ifindex = link->ifindex;
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
-	daemon->routes_stale = true;
-	port->open = true; /* port_close() undoes whatever was reached */
-	err = dataplane_attach(daemon->dataplane, link->ifindex, mode, &port->mode, error);
-	if (err)
-		return err;
-	port->fell_back = mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC;
-	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
-	if (port->all_multicast_fd < 0) {
-		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
-			 strerror(-port->all_multicast_fd));
-		return port->all_multicast_fd;
-	}
-	limit_port_open(port);
-	return open_queues(port, error);
-}
-
-/*
- * The mode of an open port when the choice has changed since. Back to native only where generic was
- * not the driver's own limit.
- */
-static int change_mode(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
-{
-	struct dataplane *dataplane = port->daemon->dataplane;
-	int err = 0;
-
-	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
-		err = dataplane_attach(dataplane, port->ifindex, mode, &port->mode, error);
-	else if (mode == DATAPLANE_MODE_AUTO && port->forced_generic)
-		err = dataplane_attach(dataplane, port->ifindex, DATAPLANE_MODE_NATIVE, &port->mode,
-				       error);
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
-	return err;
+	if (port->config->port.role == PORT_DOWNSTREAM && addr_is_unspecified(&port->address))
+		return "no IPv4 address: no queries are sent, and nobody's membership is renewed; "
+		       "give it one";
+	if (mode_note)
+		return mode_note;
+	return port->fell_back ? port->fallback_note : "up";
 }
 
 /* Brings one port to what its section and its link say. */
@@ -359,7 +264,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 		return;
 	}
 	if (port->open)
-		err = change_mode(port, mode, &error);
+		err = port_follow(port, link, mode, &error);
 	else
 		err = port_open(port, link, mode, &error);
 	loop_update_now(daemon->loop); /* attaching takes its time */
@@ -385,7 +290,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	else if (!link->running)
 		port_state(port, PORT_DOWN, "no carrier");
 	else
-		port_state(port, PORT_UP, mode_note ? mode_note : "up");
+		port_state(port, PORT_UP, up_note(port, mode_note));
 }
 
 /* --- all ports --- */

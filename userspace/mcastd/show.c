@@ -156,10 +156,9 @@ static void show_interface(struct port *port, struct rows *rows)
 			json_seconds(view.query_interval_ms), "robustness-variable",
 			view.robustness, "groups", (json_int_t)view.n_groups, "queues",
 			(int)port->n_queues);
-	if (strcmp(port->note, "up") != 0)
-		json_object_set_new(row, "xdp-note", json_string(port->note));
-	if (port->silent_note[0])
-		json_object_set_new(row, "xdp-note", json_string(port->silent_note));
+	json_object_set_new(row, "xdp-lost", json_count(port->xdp_lost));
+	if (port_note(port))
+		json_object_set_new(row, "xdp-note", json_string(port_note(port)));
 	if (port->flood_note[0])
 		json_object_set_new(row, "igmp-note", json_string(port->flood_note));
 	json_array_append_new(rows->array, row);
@@ -430,7 +429,7 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 	if (!igmp)
 		igmp = &none;
 	if (port->open)
-		dataplane_port_stats(port->daemon->dataplane, port->slot, &data);
+		port_stats(port, &data);
 	for (int i = WIRE_OK + 1; i < WIRE_VERDICTS; i++) {
 		const char *name = wire_verdict_name(i);
 
@@ -470,8 +469,8 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 					"sent-packets", json_count(data.out_packets), "sent-bytes",
 					json_count(data.out_bytes), "ttl-threshold",
 					json_count(data.out_ttl_threshold), "too-big",
-					json_count(data.out_too_big + port->too_big), "fragmented",
-					json_count(port->fragmented), "fragment-limited",
+					json_count(data.out_too_big), "fragmented",
+					json_count(port->slow.fragmented), "fragment-limited",
 					json_count(data.large_limited)));
 }
 

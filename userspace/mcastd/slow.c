@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The slow way of a data packet: larger than some port has room for, and free to be fragmented. The
- * XDP program has checked it and found that it goes somewhere; it comes here by the AF_XDP socket
- * of its port. Each port gets it whole or in fragments (RFC 1812 section 5.2.6), by the same
- * routes.
+ * The slow way of a data packet: larger than some port has room for, and free to be fragmented, or
+ * arrived in generic mode. The XDP program has checked it and found that it goes somewhere; it
+ * comes here by the AF_XDP socket of its port. Each port gets it whole or in fragments (RFC 1812
+ * section 5.2.6) or not at all, by the same routes.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,8 +29,12 @@ static void send_packet(void *arg, const uint8_t *packet, size_t len)
 	if (header + len > sizeof(frame))
 		return;
 	memcpy(frame + header, packet, len);
-	if (xsk_send(port->queues[0].xsk, frame, header + len))
+	if (xsk_send(port->queues[0].xsk, frame, header + len)) {
 		port->send_failed++;
+		return;
+	}
+	port->slow.packets++;
+	port->slow.bytes += header + len;
 }
 
 static void send_to(struct port *port, const struct ipv4_packet *packet, const uint8_t *bytes,
@@ -39,13 +43,15 @@ static void send_to(struct port *port, const struct ipv4_packet *packet, const u
 	struct departure departure = { port, packet };
 	int n;
 
-	if (packet->ttl - 1 < port->applied.ttl_threshold)
+	if (packet->ttl - 1 < port->applied.ttl_threshold) {
+		port->slow.ttl_threshold++;
 		return;
+	}
 	n = fragment_forward(bytes, len, port->applied.mtu, send_packet, &departure);
 	if (n > 1)
-		port->fragmented++;
+		port->slow.fragmented++;
 	else if (n < 0)
-		port->too_big++;
+		port->slow.too_big++;
 }
 
 /* The ports of the packet's route; without one, data from a downstream goes to the upstream. */

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A port opens, follows its interface and closes: the XDP program, and an AF_XDP socket for each
+ * receive queue.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "mcastd/daemon.h"
+
+/* How soon after the program was attached again it must not be gone again. */
+#define REGAIN_MS 2000
+
+/* --- sockets --- */
+
+/* Closes sockets until there is one for each of the first n receive queues. */
+static void close_queues(struct port *port, unsigned int n)
+{
+	while (port->n_queues > n) {
+		struct port_queue *queue = &port->queues[--port->n_queues];
+		struct xsk_counters counters;
+
+		xsk_read_counters(queue->xsk, &counters);
+		port->ring_lost += counters.dropped;
+		loop_remove_fd(queue->entry);
+		xsk_close(queue->xsk);
+	}
+}
+
+static int open_queue(struct port *port, unsigned int number)
+{
+	struct port_queue *queue = &port->queues[number];
+	int err = xsk_open(&queue->xsk, port->name, number,
+			   dataplane_xsks_fd(port->daemon->dataplane),
+			   MCASTD_XSK_INDEX(port->slot, number));
+
+	if (err)
+		return err;
+	queue->port = port;
+	queue->entry =
+		loop_add_fd(port->daemon->loop, xsk_fd(queue->xsk), EPOLLIN, port_receive, queue);
+	if (queue->entry)
+		return 0;
+	err = -errno;
+	xsk_close(queue->xsk);
+	return err;
+}
+
+/* As many sockets as the interface has receive queues now. */
+static int sync_queues(struct port *port, struct dataplane_error *error)
+{
+	unsigned int n = xsk_queue_count(port->name);
+
+	if (n > MCASTD_MAX_QUEUES) {
+		snprintf(error->text, sizeof(error->text),
+			 "%u receive queues are more than %d; set fewer with ethtool -L", n,
+			 MCASTD_MAX_QUEUES);
+		return -E2BIG;
+	}
+	close_queues(port, n);
+	for (; port->n_queues < n; port->n_queues++) {
+		int err = open_queue(port, port->n_queues);
+
+		if (err) {
+			snprintf(error->text, sizeof(error->text),
+				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
+				 strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* --- the program --- */
+
+static int attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	int err =
+		dataplane_attach(port->daemon->dataplane, port->ifindex, mode, &port->mode, error);
+
+	port->fell_back =
+		!err && mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC;
+	if (port->fell_back)
+		memcpy(port->fallback_note, error->text, sizeof(port->fallback_note));
+	if (!err)
+		error->text[0] = '\0';
+	return err;
+}
+
+/*
+ * Somebody else has taken the program off, or has put another in its place. What was taken off is
+ * attached again, at once, and the port goes on as it was; if that happens again within REGAIN_MS
+ * the port fails, so that two programs that want the interface do not race. Another program is
+ * never pushed aside: the port fails for as long as it is there.
+ */
+static int regain_program(struct port *port, enum dataplane_mode mode,
+			  struct dataplane_error *error)
+{
+	uint64_t now = loop_now(port->daemon->loop), before = port->regained_at;
+	int err;
+
+	port->xdp_lost++;
+	port->regained_at = now;
+	if (before && now - before < REGAIN_MS) {
+		snprintf(error->text, sizeof(error->text),
+			 "its XDP program is taken off again and again: which program does that? "
+			 "tried again every few seconds");
+		return -EAGAIN;
+	}
+	err = attach(port, mode, error);
+	if (err)
+		return err;
+	memset(&port->applied, 0, sizeof(port->applied)); /* whose program it is may differ */
+	snprintf(port->lost_note, sizeof(port->lost_note),
+		 "its XDP program was taken off by somebody else; attached again (%llu times)",
+		 (unsigned long long)port->xdp_lost);
+	event_port(port->daemon, port, LOG_LEVEL_WARNING, "xdp-lost", port->lost_note);
+	return 0;
+}
+
+/* --- open, follow, close --- */
+
+int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+	      struct dataplane_error *error)
+{
+	struct daemon *daemon = port->daemon;
+	int err;
+
+	port->ifindex = link->ifindex;
+	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
+	daemon->routes_stale = true;
+	port->open = true; /* port_close() undoes whatever was reached */
+	err = attach(port, mode, error);
+	if (err)
+		return err;
+	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
+	if (port->all_multicast_fd < 0) {
+		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
+			 strerror(-port->all_multicast_fd));
+		return port->all_multicast_fd;
+	}
+	limit_port_open(port);
+	return sync_queues(port, error);
+}
+
+/*
+ * The mode of an open port when the choice has changed since. Back to native where generic was not
+ * the driver's own limit, or when the MTU, which may have been that limit, is another.
+ */
+static int change_mode(struct port *port, enum dataplane_mode mode, uint32_t mtu,
+		       struct dataplane_error *error)
+{
+	bool try_native = port->forced_generic || (port->fell_back && mtu != port->applied.mtu);
+	int err = 0;
+
+	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
+	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
+		return attach(port, mode, error);
+	if (mode == DATAPLANE_MODE_AUTO && try_native) {
+		err = attach(port, DATAPLANE_MODE_NATIVE, error);
+		if (err)
+			err = attach(port, mode, error);
+	}
+	return err;
+}
+
+/* Some drivers (veth) run no program on queues that are added until one is attached anew. */
+static int renew_program(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	if (xsk_queue_count(port->name) <= port->n_queues)
+		return 0;
+	dataplane_detach(port->daemon->dataplane, port->ifindex);
+	return attach(port, mode, error);
+}
+
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error)
+{
+	int err;
+
+	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
+		err = change_mode(port, mode, link->mtu, error);
+	else
+		err = regain_program(port, mode, error);
+	if (!err)
+		err = renew_program(port, mode, error);
+	return err ? err : sync_queues(port, error);
+}
+
+void port_close(struct port *port)
+{
+	struct daemon *daemon = port->daemon;
+
+	if (!port->open)
+		return;
+	forward_port_set(daemon->forward, port->slot, &(struct forward_port){ 0 });
+	engine_port_remove(daemon->engine, port->slot, loop_now(daemon->loop), &daemon->actions);
+	daemon_perform(daemon); /* sends the leaves of an upstream port, takes routes off others */
+	if (port->applied.side == MCASTD_SIDE_UPSTREAM)
+		forward_update_all(daemon->forward);
+	dataplane_port_del(daemon->dataplane, port->slot);
+	close_queues(port, 0);
+	/* If the interface is gone there is nothing to detach from, but something to forget. */
+	dataplane_detach(daemon->dataplane, port->ifindex);
+	if (port->all_multicast_fd >= 0)
+		close(port->all_multicast_fd);
+	port->all_multicast_fd = -1;
+	port->open = false;
+	port->ifindex = 0;
+	memset(&port->applied, 0, sizeof(port->applied));
+	memset(&port->audit, 0, sizeof(port->audit));
+}
+
+void port_forget(struct port *port)
+{
+	close_queues(port, 0);
+	if (port->all_multicast_fd >= 0)
+		close(port->all_multicast_fd);
+	port->daemon->ports[port->slot] = NULL;
+	free(port);
+}
