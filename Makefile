@@ -5,6 +5,7 @@
 #   make check      run every test (installs what it needs; root)
 #
 # Everything else: make help. Variables: SANITIZE=1 builds into out/asan with ASan and UBSan,
+# SANITIZE=thread into out/tsan with TSan, FUZZ_SECONDS is how long make fuzz takes for each fuzzer,
 # PREFIX and DESTDIR for install, V=1 shows the commands.
 
 VERSION := $(shell sed -n 's/^\#\# \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -1)
@@ -17,7 +18,10 @@ BPFTOOL = $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTEST = /usr/bin/python3 -m pytest
 Q = $(if $(V),,@)
 
-ifdef SANITIZE
+ifeq ($(SANITIZE),thread)
+OUT = out/tsan
+SAN_FLAGS = -fsanitize=thread -fno-omit-frame-pointer -O1
+else ifdef SANITIZE
 OUT = out/asan
 SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
 else
@@ -129,7 +133,7 @@ demo: deps ## one source, two LANs, three receivers: watch streams follow joins 
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tools/demo
 
-check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers
+check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers (not fuzz, check-vm)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all build-tests
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SANITIZE=1 all build-tests
 	$(Q)$(MAKE) --no-print-directory lint
@@ -137,6 +141,7 @@ check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers
 	$(Q)$(MAKE) --no-print-directory check-unit SANITIZE=1
 	$(Q)$(MAKE) --no-print-directory check-netns
 	$(Q)$(MAKE) --no-print-directory check-netns SANITIZE=1
+	$(Q)$(MAKE) --no-print-directory check-threads
 
 build-tests: $(UNIT) $(BPFTEST) $(FUZZ:%=$(OUT)/fuzz/%-replay)
 
@@ -149,6 +154,16 @@ check-bpf: all $(BPFTEST) ## packets through the programs with BPF_PROG_TEST_RUN
 check-netns: all ## the whole daemon in network namespaces (root)
 	$(Q)MCASTD_OUT=$(abspath $(OUT)) $(PYTEST) -q -p no:cacheprovider -n 4 tests/netns
 
+# The daemon has threads for a moment only, when many port sets are put into place (dataplane/set.c).
+THREAD_TESTS = test_steady.py::test_steady_member test_restart.py::test_forgotten_groups_end \
+	test_http.py::test_process_is_started_again
+check-threads: ## what has threads, under ThreadSanitizer (root)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SANITIZE=thread all out/tsan/tests/bpf/maps \
+		out/tsan/tests/unit/loop
+	$(Q)set -e; for t in bpf/maps unit/loop; do echo "== $$t"; out/tsan/tests/$$t; done
+	$(Q)MCASTD_OUT=$(abspath out/tsan) $(PYTEST) -q -p no:cacheprovider -n 4 \
+		$(addprefix tests/netns/,$(THREAD_TESTS))
+
 check-vm: deps-vm ## on Debian's own kernel, emulated: some 15 minutes, not part of check
 	$(Q)$(MAKE) --no-print-directory all build-tests
 	$(Q)tools/vm/run tools/vm/check
@@ -160,7 +175,7 @@ check-fuzz: $(FUZZ:%=$(OUT)/fuzz/%-replay) ## replay the fuzz corpora
 	$(Q)set -e; for f in $(FUZZ); do $(OUT)/fuzz/$$f-replay tests/fuzz/corpus/$$f; done
 
 FUZZ_SECONDS ?= 60
-fuzz: $(FUZZ:%=out/fuzz/%) ## libFuzzer, FUZZ_SECONDS each
+fuzz: $(FUZZ:%=out/fuzz/%) ## libFuzzer on parsers and engine, FUZZ_SECONDS (60) each; FUZZ=fuzz_wire: that one
 	$(Q)set -e; for f in $(FUZZ); do mkdir -p out/fuzz/new-$$f; \
 		out/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
 			-artifact_prefix=out/fuzz/ out/fuzz/new-$$f tests/fuzz/corpus/$$f; done
@@ -220,8 +235,8 @@ deb: all ## a Debian package, in out/
 clean: ## remove out/
 	rm -rf out
 
-.PHONY: all help deps deps-vm demo check build-tests check-unit check-bpf check-netns check-vm \
-	check-conformance check-fuzz fuzz bench lint install uninstall deb clean
+.PHONY: all help deps deps-vm demo check build-tests check-unit check-bpf check-netns check-threads \
+	check-vm check-conformance check-fuzz fuzz bench lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 

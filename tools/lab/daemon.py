@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=1:exitcode=99",
 }
 
 
@@ -31,7 +32,7 @@ def bpf_object():
 
 
 def is_sanitized():
-    return os.path.basename(os.path.normpath(output_dir())) == "asan"
+    return os.path.basename(os.path.normpath(output_dir())) in ("asan", "tsan")
 
 
 # Sanitized builds run several times slower, emulated machines even more so; on a busy machine

@@ -68,7 +68,7 @@ static int limit_resources(void)
 		{ RLIMIT_MSGQUEUE, 0 },
 		/* Its own few, and one for each connection. */
 		{ RLIMIT_NOFILE, HTTP_CONNECTIONS_MAX + 32 },
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 		{ RLIMIT_AS, 512 << 20 },
 #endif
 	};

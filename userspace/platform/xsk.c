@@ -201,7 +201,7 @@ unsigned int xsk_waiting(const struct xsk *xsk)
 
 static void reap_completions(struct xsk *xsk)
 {
-	uint32_t at;
+	uint32_t at = 0;
 	unsigned int n = xsk_ring_cons__peek(&xsk->completion, XSK_TX_FRAMES, &at);
 
 	for (unsigned int i = 0; i < n; i++)
