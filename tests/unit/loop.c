@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event loop: deadlines in time, removal at any moment, signals; and the rate of log lines. */
+/* The event loop: deadlines in time, removal at any moment, signals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "platform/log.h"
 #include "platform/loop.h"
 
 static struct loop *loop;
@@ -214,68 +213,6 @@ static void test_signals(void **state)
 	assert_int_equal(got, SIGUSR1);
 }
 
-/* --- Log ---------------------------------------------------------------------------------------
- */
-
-static void test_log_limit(void **state)
-{
-	struct log_limit limit = { 0 };
-	unsigned int passed = 0, suppressed = 99;
-	uint64_t now = 5000;
-
-	(void)state;
-	for (int i = 0; i < 100; i++)
-		passed += log_limit_pass(&limit, now, &suppressed);
-	assert_int_equal(passed, 5);
-	assert_int_equal(suppressed, 0);
-	/* One a second from then on, and it tells of the others. */
-	assert_false(log_limit_pass(&limit, now + 999, &suppressed));
-	assert_true(log_limit_pass(&limit, now + 1000, &suppressed));
-	assert_int_equal(suppressed, 96);
-	assert_false(log_limit_pass(&limit, now + 1001, &suppressed));
-	/* After a rest the whole burst is there again. */
-	now += 60000;
-	passed = 0;
-	for (int i = 0; i < 100; i++)
-		passed += log_limit_pass(&limit, now, &suppressed);
-	assert_int_equal(passed, 5);
-}
-
-static void test_log_lines(void **state)
-{
-	char text[4096], long_text[2000];
-	int fds[2], saved = dup(STDERR_FILENO);
-	enum log_level level;
-	ssize_t n;
-
-	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	dup2(fds[1], STDERR_FILENO);
-	log_open(LOG_LEVEL_NOTICE, false);
-	log_info("hidden");
-	log_notice("two\nlines %d", 7);
-	memset(long_text, 'x', sizeof(long_text) - 1);
-	long_text[sizeof(long_text) - 1] = '\0';
-	log_error("%s", long_text);
-	log_set_level(LOG_LEVEL_NONE);
-	log_error("hidden");
-	dup2(saved, STDERR_FILENO);
-	n = read(fds[0], text, sizeof(text) - 1);
-	assert_true(n > 0);
-	text[n] = '\0';
-	assert_non_null(strstr(text, " notice: two lines 7\n"));
-	assert_null(strstr(text, "hidden"));
-	assert_true(strlen(strstr(text, " error: ")) == strlen(" error: ") + 1023 + 1);
-
-	assert_int_equal(log_level_parse("debug", &level), 0);
-	assert_int_equal(level, LOG_LEVEL_DEBUG);
-	assert_true(log_level_parse("loud", &level) < 0);
-	assert_true(log_level_parse("", &level) < 0);
-	close(fds[0]);
-	close(fds[1]);
-	close(saved);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -299,8 +236,6 @@ int main(void)
 		cmocka_unit_test(test_remove_in_callback),
 		cmocka_unit_test(test_change_events),
 		cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_log_limit),
-		cmocka_unit_test(test_log_lines),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

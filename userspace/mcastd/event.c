@@ -78,13 +78,10 @@ static void event_text(const struct event *event, char *out, size_t size)
 	out[n < size ? n : size - 1] = '\0';
 }
 
-static void add_addr(json_t *object, const char *key, const struct addr *addr)
+/* NULL for none. */
+static const char *addr_text(const struct addr *addr, char text[ADDR_TEXT_MAX])
 {
-	char text[ADDR_TEXT_MAX];
-
-	if (!addr_is_unspecified(addr))
-		json_object_set_new(object, key,
-				    json_string(addr_format(addr, text, sizeof(text))));
+	return addr_is_unspecified(addr) ? NULL : addr_format(addr, text, ADDR_TEXT_MAX);
 }
 
 /* Worth making an object? The server is there between start and stop. */
@@ -103,33 +100,49 @@ static void publish(struct daemon *daemon, json_t *object)
 	json_decref(object);
 }
 
+/* One log line, and one object for each monitor. */
+static void tell(struct daemon *daemon, enum log_level level, const struct log_about *about,
+		 const char *text, unsigned int suppressed)
+{
+	json_t *object;
+
+	if (suppressed)
+		log_about(level, about, "%s: %s (and %u more)", about->interface, text, suppressed);
+	else
+		log_about(level, about, "%s: %s", about->interface, text);
+	if (!anyone_listens(daemon))
+		return;
+	object = json_pack("{s:s, s:s, s:s}", "event", about->event, "interface", about->interface,
+			   "text", text);
+	if (about->group)
+		json_object_set_new(object, "group-address", json_string(about->group));
+	if (about->source)
+		json_object_set_new(object, "source-address", json_string(about->source));
+	if (about->host)
+		json_object_set_new(object, "host", json_string(about->host));
+	publish(daemon, object);
+}
+
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event)
 {
 	const struct event_kind *kind = &kinds[event->type];
-	const char *name = port ? port->name : "?";
-	char text[256];
+	char group[ADDR_TEXT_MAX], source[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX], text[256];
+	const struct log_about about = {
+		.event = kind->name,
+		.interface = port ? port->name : "?",
+		.group = addr_text(&event->group, group),
+		.source = addr_text(&event->source, source),
+		.host = addr_text(&event->host, host),
+	};
 
 	event_text(event, text, sizeof(text));
-	if (event->suppressed)
-		log_at(kind->level, "%s: %s (and %u more)", name, text, event->suppressed);
-	else
-		log_at(kind->level, "%s: %s", name, text);
-	if (anyone_listens(daemon)) {
-		json_t *object = json_pack("{s:s, s:s, s:s}", "event", kind->name, "interface",
-					   name, "text", text);
-
-		add_addr(object, "group-address", &event->group);
-		add_addr(object, "source-address", &event->source);
-		add_addr(object, "host", &event->host);
-		publish(daemon, object);
-	}
+	tell(daemon, kind->level, &about, text, event->suppressed);
 }
 
 void event_port(struct daemon *daemon, const struct port *port, enum log_level level,
 		const char *name, const char *text)
 {
-	log_at(level, "%s: %s", port->name, text);
-	if (anyone_listens(daemon))
-		publish(daemon, json_pack("{s:s, s:s, s:s}", "event", name, "interface", port->name,
-					  "text", text));
+	const struct log_about about = { .event = name, .interface = port->name };
+
+	tell(daemon, level, &about, text, 0);
 }

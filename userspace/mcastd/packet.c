@@ -16,6 +16,11 @@ static void log_refused(struct port *port, struct log_limit *limit, const char *
 			const struct message *message)
 {
 	char source[ADDR_TEXT_MAX] = "?";
+	const struct log_about about = {
+		.event = "igmp-dropped",
+		.interface = port->name,
+		.host = message ? source : NULL,
+	};
 	unsigned int suppressed;
 
 	if (!log_limit_pass(limit, loop_now(port->daemon->loop), &suppressed))
@@ -23,10 +28,11 @@ static void log_refused(struct port *port, struct log_limit *limit, const char *
 	if (message)
 		addr_format(&message->source, source, sizeof(source));
 	if (suppressed)
-		log_info("%s: IGMP from %s dropped: %s (and %u more)", port->name, source, what,
-			 suppressed);
+		log_about(LOG_LEVEL_INFO, &about, "%s: IGMP from %s dropped: %s (and %u more)",
+			  port->name, source, what, suppressed);
 	else
-		log_info("%s: IGMP from %s dropped: %s", port->name, source, what);
+		log_about(LOG_LEVEL_INFO, &about, "%s: IGMP from %s dropped: %s", port->name,
+			  source, what);
 }
 
 static void receive_frame(void *arg, const uint8_t *frame, size_t len)

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "platform/journal.h"
 
 #define LOG_LINE_MAX 1024
 #define LOG_BURST 5
@@ -30,28 +30,18 @@ static const int level_priorities[] = {
 static struct {
 	enum log_level level;
 	bool to_syslog;
-	bool to_journal;
-} log_state = { .level = LOG_LEVEL_NOTICE };
-
-/*
- * systemd.exec(5): JOURNAL_STREAM names the device and inode of the stream that journald reads. It
- * is inherited, so it counts only while standard error is that stream.
- */
-static bool stderr_is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
-	struct stat st;
-
-	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
-}
+	bool to_journal; /* standard error goes there */
+	int journal_fd;	 /* -1: only as lines on standard error */
+} log_state = { .level = LOG_LEVEL_NOTICE, .journal_fd = -1 };
 
 void log_open(enum log_level level, bool to_syslog)
 {
 	log_state.level = level;
 	log_state.to_syslog = to_syslog;
-	log_state.to_journal = stderr_is_journal();
+	log_state.to_journal = journal_is_stderr();
+	if (log_state.journal_fd >= 0)
+		close(log_state.journal_fd);
+	log_state.journal_fd = log_state.to_journal ? journal_open(JOURNAL_SOCKET) : -1;
 	if (to_syslog)
 		openlog("mcastd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
@@ -113,7 +103,39 @@ static void log_to_stderr(enum log_level level, const char *line)
 	write_line(prefix, line);
 }
 
-void log_at(enum log_level level, const char *format, ...)
+/* Returns false when the line must go the way of all lines. */
+static bool log_to_journal(enum log_level level, const struct log_place *place,
+			   const struct log_about *about, const char *line)
+{
+	static const struct log_about nothing;
+	char priority[4], number[12];
+
+	if (log_state.journal_fd < 0)
+		return false;
+	if (!about)
+		about = &nothing;
+	snprintf(priority, sizeof(priority), "%d", level_priorities[level]);
+	snprintf(number, sizeof(number), "%d", place->line);
+
+	const struct journal_field fields[] = {
+		{ "MESSAGE", line },
+		{ "PRIORITY", priority },
+		{ "SYSLOG_IDENTIFIER", "mcastd" },
+		{ "CODE_FILE", place->file },
+		{ "CODE_LINE", number },
+		{ "CODE_FUNC", place->function },
+		{ "EVENT", about->event },
+		{ "INTERFACE", about->interface },
+		{ "GROUP", about->group },
+		{ "SOURCE", about->source },
+		{ "HOST", about->host },
+	};
+
+	return journal_send(log_state.journal_fd, fields, sizeof(fields) / sizeof(fields[0])) == 0;
+}
+
+void log_write(enum log_level level, const struct log_place *place, const struct log_about *about,
+	       const char *format, ...)
 {
 	char line[LOG_LINE_MAX];
 	va_list ap;
@@ -129,7 +151,7 @@ void log_at(enum log_level level, const char *format, ...)
 			*p = ' ';
 	if (log_state.to_syslog)
 		syslog(level_priorities[level], "%s", line);
-	else
+	else if (!log_to_journal(level, place, about, line))
 		log_to_stderr(level, line);
 }
 
