@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Exit statuses and messages of mcastd and mcastctl, as SURFACE.md fixes them."""
 
+import json
 import os
 import re
 import shutil
@@ -8,9 +9,9 @@ import subprocess
 
 import pytest
 
-from bed import FAST, G, Bed
-from lab import Router, output_dir
-from lab.daemon import Ctl, environment
+from bed import FAST, G, GS, S1, Bed
+from lab import Router, output_dir, packet
+from lab.daemon import SLOWNESS, environment, hold
 
 USAGE, UNAVAILABLE, NO_PERMISSION, CONFIGURATION = 64, 69, 77, 78
 
@@ -181,22 +182,109 @@ def test_explain(lab):
         assert 'altnet = { "192.0.2.1/32" }' in mcastd.ctl.text("explain", "192.0.2.1", G)
 
 
+class Monitor:
+    """mcastctl -j monitor, and what it has told."""
+
+    def __init__(self, lab, daemon):
+        self.process = lab.popen(daemon.router.space, [
+            os.path.join(output_dir(), "mcastctl"), "-j", "-u", daemon.socket_path, "monitor"],
+            stdout=subprocess.PIPE, text=True, env=environment())
+        self.daemon = daemon
+        self.events = []
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.wait(event="monitoring")
+
+    def find(self, **wanted):
+        self.events += [json.loads(line) for line in self.process.stdout.readlines()]
+        return [e for e in self.events
+                if all(e.get(key.replace("_", "-")) == value for key, value in wanted.items())]
+
+    def wait(self, **wanted):
+        """The first event with these keys, once it is there."""
+        self.daemon.wait(lambda: self.find(**wanted), 8, f"event {wanted} in {self.events}")
+        return self.find(**wanted)[0]
+
+
 def test_monitor(lab):
-    """Events as they happen, a line each."""
+    """Joins, leaves, queriers, link changes, as they happen, an object each."""
     bed = Bed(lab)
     with bed.daemon() as mcastd:
-        with subprocess.Popen([os.path.join(output_dir(), "mcastctl"), "-j", "-u",
-                               mcastd.socket_path, "monitor"], stdout=subprocess.PIPE, text=True,
-                              env=environment()) as monitor:
-            mcastd.wait(lambda: Ctl(mcastd.socket_path).run("show", "version").returncode == 0)
-            seen = ""
-            receiver = bed.h1.receiver(G).join()
-            while G not in seen:
-                line = monitor.stdout.readline()
-                assert line, seen
-                seen += line
-            receiver.close()
-            monitor.terminate()
+        monitor = Monitor(lab, mcastd)
+        receiver = bed.h1.receiver(G).join()
+        joined = monitor.wait(event="group-joined", group_address=G)
+        assert (joined["interface"], joined["host"]) == ("d1", bed.h1.address)
+        receiver.close()
+        left = monitor.wait(event="group-left", group_address=G)
+        assert left["time"] > joined["time"]
+        bed.h3.send_igmp("224.0.0.1", packet.igmp_query(), source="10.0.2.1")
+        monitor.wait(event="querier-other", interface="d2", host="10.0.2.1")
+        bed.h3.send_igmp("224.0.0.22", packet.igmp_report((4, G, []), bad_checksum=True))
+        monitor.wait(event="igmp-dropped", interface="d2")
+        bed.router.space.ip("link", "set", "d2", "down")
+        monitor.wait(event="port-down", interface="d2")
+        bed.router.space.ip("link", "set", "d2", "up")
+        monitor.wait(event="port-up", interface="d2")
+
+
+def test_monitor_tells_flows_and_drops(lab):
+    """What the data plane does: flows that begin and stop, unwanted traffic, drops with reasons."""
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        bed.h1.receiver(G).join()
+        mcastd.wait_member("d1", G)
+        bed.h1.receiver(GS).join()
+        bed.send("239.6.6.6")
+        bed.send(G)
+        bed.router.settle()
+        mcastd.wait(lambda: mcastd.ctl("show", "flows")["unwanted"])
+        hold(3.5)  # what stopped long ago is no event later
+        monitor = Monitor(lab, mcastd)
+        hold(1.5)  # the first look
+        bed.send(G)
+        started = monitor.wait(event="flow-started", group_address=G, source_address=S1)
+        assert started["text"] == f"{G} of {S1} flows to d1" and started["interface"] == "u"
+        bed.send("239.7.7.7")
+        unwanted = monitor.wait(event="unwanted-started", group_address="239.7.7.7")
+        assert "no-route" in unwanted["text"]
+        bed.send(G, count=7, source="10.0.1.77")
+        dropped = monitor.wait(event="dropped", interface="u")
+        assert (dropped["reason"], dropped["count"]) == ("wrong-port", 7)
+        stopped = monitor.wait(event="flow-stopped", group_address=G)
+        assert 2 < stopped["time"] - started["time"] < 6 * SLOWNESS
+        monitor.wait(event="unwanted-stopped", group_address="239.7.7.7")
+        assert not monitor.find(group_address="239.6.6.6")
+        # A route that goes with its last member.
+        bed.send(G)
+        mcastd.wait(lambda: len(monitor.find(event="flow-started", group_address=G)) == 2)
+        mcastd.ctl.text("flush", "groups", "d1")
+        mcastd.wait(lambda: len(monitor.find(event="flow-stopped", group_address=G)) == 2, 8)
+
+
+def test_monitor_bounds_what_it_tells(lab):
+    """A scan through all groups makes a hundred lines a second, and a count."""
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        monitor = Monitor(lab, mcastd)
+        hold(1.2)
+        for n in range(1500):
+            bed.send(f"239.8.{n // 250}.{n % 250}")
+        more = monitor.wait(event="flows-changed")
+        assert more["count"] > 0 and str(more["count"]) in more["text"]
+        rounds = {e["time"] for e in monitor.find(event="flows-changed")}
+        assert len(monitor.find(event="unwanted-started")) <= 100 * (len(rounds) + 2)
+
+
+def test_reload_says_why_not(lab):
+    """The first error with its place; the old configuration stays in force."""
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        mcastd.write_config("query-interval = 9\nquery-intervall = 3\n")
+        result = mcastd.ctl.run("reload")
+        assert (result.returncode, result.stdout) == (CONFIGURATION, "")
+        assert f"{mcastd.config_path}:2: " in result.stderr and "query-interval" in result.stderr
+        assert len(mcastd.ctl("show", "interfaces")["interfaces"]) == 3
+        mcastd.write_config(bed.config())
+        assert mcastd.ctl.run("reload").returncode == 0
 
 
 def test_log_level_and_flush(lab):

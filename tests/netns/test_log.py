@@ -98,7 +98,7 @@ def test_journal_fields(lab, monkeypatch):
         assert joined[0] == {
             "MESSAGE": f"d1: 10.0.1.10 joined {GS} from {S1}", "PRIORITY": "6",
             "SYSLOG_IDENTIFIER": "mcastd", "CODE_FILE": "userspace/mcastd/event.c",
-            "CODE_FUNC": "tell", "EVENT": "source-joined", "INTERFACE": "d1", "GROUP": GS,
+            "CODE_FUNC": "event_tell", "EVENT": "source-joined", "INTERFACE": "d1", "GROUP": GS,
             "SOURCE": S1, "HOST": "10.0.1.10"}
         # What has no group has no such field; a message for the daemon as a whole has no interface.
         (querier,) = journal.find(EVENT="querier-self", INTERFACE="d1")

@@ -46,6 +46,7 @@ struct server {
 	dev_t dev; /* of the socket's file, so that only our own is removed */
 	ino_t ino;
 	server_request_fn request;
+	void (*on_monitor)(void *arg);
 	void *arg;
 	struct client *oldest, *newest;
 	unsigned int n_clients, n_monitors;
@@ -282,7 +283,8 @@ static void start_monitor(struct client *client)
 	}
 	client->state = CLIENT_MONITORS;
 	client->expires = LOOP_NEVER;
-	server->n_monitors++;
+	if (server->n_monitors++ == 0 && server->on_monitor)
+		server->on_monitor(server->arg);
 	if (send_event(client, first, strlen(first)) < 0)
 		close_client(client);
 }
@@ -311,6 +313,11 @@ void server_publish(struct server *server, const json_t *event)
 bool server_has_monitors(const struct server *server)
 {
 	return server->n_monitors > 0;
+}
+
+void server_on_monitor(struct server *server, void (*fn)(void *arg))
+{
+	server->on_monitor = fn;
 }
 
 /* --- Requests ----------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ int server_adopt(struct server *server, int fd);
 void server_publish(struct server *server, const json_t *event);
 /* True when someone monitors: worth making events. */
 bool server_has_monitors(const struct server *server);
+/* fn is called with the server's arg when someone begins to monitor and nobody did before. */
+void server_on_monitor(struct server *server, void (*fn)(void *arg));
 json_t *server_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -21,10 +21,14 @@ static void config_warning(void *arg, const char *message)
 	log_warning("%s", message);
 }
 
+/* Keeps the first one, for whoever asked for the reload. */
 static void config_error(void *arg, const char *message)
 {
-	(void)arg;
+	struct daemon *daemon = arg;
+
 	log_error("%s", message);
+	if (!daemon->config_error[0])
+		snprintf(daemon->config_error, sizeof(daemon->config_error), "%s", message);
 }
 
 /* --- deadlines --- */
@@ -208,7 +212,8 @@ int daemon_reload(struct daemon *daemon)
 	struct config *config, *old = daemon->config;
 
 	notify_reloading();
-	config = config_read(daemon->options.config_path, config_error, NULL);
+	daemon->config_error[0] = '\0';
+	config = config_read(daemon->options.config_path, config_error, daemon);
 	if (!config) {
 		log_error("%s: not applied, the configuration in force stays",
 			  daemon->options.config_path);
@@ -371,6 +376,7 @@ static void daemon_stop(struct daemon *daemon)
 		dataplane_close(daemon->dataplane, keep);
 	local_close(daemon);
 	audit_close(daemon);
+	watch_close(daemon);
 	if (daemon->loop)
 		loop_free(daemon->loop);
 	config_free(daemon->config);
@@ -393,6 +399,8 @@ static int daemon_start(struct daemon *daemon)
 		err = audit_open(daemon);
 	if (!err)
 		err = limit_open(daemon);
+	if (!err)
+		err = watch_open(daemon);
 	if (!err)
 		err = open_netlink(daemon);
 	if (!err)
@@ -419,7 +427,7 @@ int daemon_run(const struct daemon_options *options)
 	int status;
 
 	log_open(options->log_level, options->to_syslog);
-	daemon.config = config_read(options->config_path, config_error, NULL);
+	daemon.config = config_read(options->config_path, config_error, &daemon);
 	if (!daemon.config)
 		return EX_CONFIG;
 	config_each_warning(daemon.config, config_warning, NULL);

@@ -117,6 +117,7 @@ struct daemon_options {
 struct daemon {
 	struct daemon_options options;
 	struct config *config;
+	char config_error[256]; /* the first one of the last file that was wrong */
 	struct loop *loop;
 	struct netlink *netlink;
 	struct loop_fd *netlink_entry;
@@ -129,6 +130,7 @@ struct daemon {
 	struct http *http;
 	struct local *local;
 	struct audit *audit;
+	struct watch *watch;
 	struct wire_buffer *wire;
 	struct actions actions;
 	struct port *ports[MCASTD_MAX_PORTS]; /* by slot */
@@ -146,7 +148,9 @@ struct daemon {
 
 /* daemon.c: life of the daemon. Returns an exit status of sysexits.h. */
 int daemon_run(const struct daemon_options *options);
-/* Reads the configuration again and applies what differs. Returns 0, or -EINVAL with the old kept.
+/*
+ * Reads the configuration again and applies what differs. Returns 0, or -EINVAL with the old kept
+ * and config_error filled.
  */
 int daemon_reload(struct daemon *daemon);
 
@@ -228,6 +232,16 @@ void event_report(struct daemon *daemon, const struct port *port, const struct e
 /* The same for what the daemon itself sees; name as in "link-up", text for the log. */
 void event_port(struct daemon *daemon, const struct port *port, enum log_level level,
 		const char *name, const char *text);
+/* The same for anything: a log line, and an object for monitors. suppressed: how many before it. */
+void event_tell(struct daemon *daemon, enum log_level level, const struct log_about *about,
+		const char *text, unsigned int suppressed);
+/* For monitors alone. more: further keys, taken over; NULL: none. */
+void event_publish(struct daemon *daemon, const struct log_about *about, const char *text,
+		   json_t *more);
+
+/* watch.c: flows and drops as events, while someone monitors. Returns 0 or -errno. */
+int watch_open(struct daemon *daemon);
+void watch_close(struct daemon *daemon);
 
 /* show.c: answers a request of the control socket. */
 json_t *daemon_request(void *arg, int argc, const char *const *argv);

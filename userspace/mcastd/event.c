@@ -84,43 +84,37 @@ static const char *addr_text(const struct addr *addr, char text[ADDR_TEXT_MAX])
 	return addr_is_unspecified(addr) ? NULL : addr_format(addr, text, ADDR_TEXT_MAX);
 }
 
-/* Worth making an object? The server is there between start and stop. */
-static bool anyone_listens(const struct daemon *daemon)
+void event_publish(struct daemon *daemon, const struct log_about *about, const char *text,
+		   json_t *more)
 {
-	return daemon->server && server_has_monitors(daemon->server);
-}
-
-/* Seconds since the daemon started, as the other times in JSON. */
-static void publish(struct daemon *daemon, json_t *object)
-{
+	/* Seconds since the daemon started, as the other times in JSON. */
 	double time = (double)(loop_now(daemon->loop) - daemon->started) / 1000;
+	json_t *object = json_pack("{s:s, s:s, s:s, s:f}", "event", about->event, "interface",
+				   about->interface, "text", text, "time", time);
 
-	json_object_set_new(object, "time", json_real(time));
-	server_publish(daemon->server, object);
-	json_decref(object);
-}
-
-/* One log line, and one object for each monitor. */
-static void tell(struct daemon *daemon, enum log_level level, const struct log_about *about,
-		 const char *text, unsigned int suppressed)
-{
-	json_t *object;
-
-	if (suppressed)
-		log_about(level, about, "%s: %s (and %u more)", about->interface, text, suppressed);
-	else
-		log_about(level, about, "%s: %s", about->interface, text);
-	if (!anyone_listens(daemon))
-		return;
-	object = json_pack("{s:s, s:s, s:s}", "event", about->event, "interface", about->interface,
-			   "text", text);
 	if (about->group)
 		json_object_set_new(object, "group-address", json_string(about->group));
 	if (about->source)
 		json_object_set_new(object, "source-address", json_string(about->source));
 	if (about->host)
 		json_object_set_new(object, "host", json_string(about->host));
-	publish(daemon, object);
+	if (more)
+		json_object_update(object, more);
+	server_publish(daemon->server, object);
+	json_decref(object);
+	json_decref(more);
+}
+
+void event_tell(struct daemon *daemon, enum log_level level, const struct log_about *about,
+		const char *text, unsigned int suppressed)
+{
+	if (suppressed)
+		log_about(level, about, "%s: %s (and %u more)", about->interface, text, suppressed);
+	else
+		log_about(level, about, "%s: %s", about->interface, text);
+	/* The server is there between start and stop. */
+	if (daemon->server && server_has_monitors(daemon->server))
+		event_publish(daemon, about, text, NULL);
 }
 
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event)
@@ -136,7 +130,7 @@ void event_report(struct daemon *daemon, const struct port *port, const struct e
 	};
 
 	event_text(event, text, sizeof(text));
-	tell(daemon, kind->level, &about, text, event->suppressed);
+	event_tell(daemon, kind->level, &about, text, event->suppressed);
 }
 
 void event_port(struct daemon *daemon, const struct port *port, enum log_level level,
@@ -144,5 +138,5 @@ void event_port(struct daemon *daemon, const struct port *port, enum log_level l
 {
 	const struct log_about about = { .event = name, .interface = port->name };
 
-	tell(daemon, level, &about, text, 0);
+	event_tell(daemon, level, &about, text, 0);
 }

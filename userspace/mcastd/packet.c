@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The way of an IGMP message: frame -> message -> engine -> actions -> frames and routes. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mcastd/daemon.h"
@@ -15,24 +16,19 @@
 static void log_refused(struct port *port, struct log_limit *limit, const char *what,
 			const struct message *message)
 {
-	char source[ADDR_TEXT_MAX] = "?";
+	char source[ADDR_TEXT_MAX], text[128];
 	const struct log_about about = {
 		.event = "igmp-dropped",
 		.interface = port->name,
-		.host = message ? source : NULL,
+		.host = message ? addr_format(&message->source, source, sizeof(source)) : NULL,
 	};
 	unsigned int suppressed;
 
 	if (!log_limit_pass(limit, loop_now(port->daemon->loop), &suppressed))
 		return;
-	if (message)
-		addr_format(&message->source, source, sizeof(source));
-	if (suppressed)
-		log_about(LOG_LEVEL_INFO, &about, "%s: IGMP from %s dropped: %s (and %u more)",
-			  port->name, source, what, suppressed);
-	else
-		log_about(LOG_LEVEL_INFO, &about, "%s: IGMP from %s dropped: %s", port->name,
-			  source, what);
+	snprintf(text, sizeof(text), "IGMP%s%s dropped: %s", about.host ? " from " : "",
+		 about.host ? about.host : "", what);
+	event_tell(port->daemon, LOG_LEVEL_INFO, &about, text, suppressed);
 }
 
 static void receive_frame(void *arg, const uint8_t *frame, size_t len)

@@ -578,9 +578,8 @@ json_t *daemon_request(void *arg, int argc, const char *const *argv)
 	if (argc == 1 && strcmp(argv[0], "reload") == 0)
 		return daemon_reload(daemon) == 0
 			       ? done()
-			       : server_error(EX_CONFIG,
-					      "%s: not applied; see the log, or mcastd -t",
-					      daemon->options.config_path);
+			       : server_error(EX_CONFIG, "%s; the configuration in force stays",
+					      daemon->config_error);
 	if (argc >= 2 && argc <= 3 && strcmp(argv[0], "flush") == 0 &&
 	    strcmp(argv[1], "groups") == 0)
 		return flush_request(daemon, argc == 3 ? argv[2] : NULL);
