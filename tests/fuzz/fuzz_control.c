@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../support/rounds.h"
 #include "control/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,23 +40,6 @@ static json_t *request(void *arg, int argc, const char *const *argv)
 				abort();
 	}
 	return json_pack("{s:s}", "first", argv[0]);
-}
-
-static uint64_t stop(void *arg, uint64_t now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-	return LOOP_NEVER;
-}
-
-static void run_round(void)
-{
-	int id = loop_add_deadline(loop, 0, stop, NULL);
-
-	if (id < 0 || loop_run(loop) != 0)
-		abort();
-	loop_remove_deadline(loop, id);
 }
 
 /* The socket's file must not stay behind. */
@@ -95,7 +79,7 @@ static void expect_answer(void)
 	if (send(fd, "show groups\n", 12, MSG_NOSIGNAL) != 12)
 		abort();
 	for (int i = 0; i < 100 && n <= 0; i++) {
-		run_round();
+		run_rounds(loop, 1);
 		n = recv(fd, answer, sizeof(answer) - 1, 0);
 		if (n < 0 && errno != EAGAIN)
 			abort();
@@ -126,13 +110,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			shutdown(fds[client], SHUT_WR);
 		data += len + 1;
 		size -= len + 1;
-		run_round();
+		run_rounds(loop, 1);
 		server_publish(server, event);
 	}
 	expect_answer();
 	for (int i = 0; i < N_CLIENTS; i++)
 		close(fds[i]);
-	run_round();
+	run_rounds(loop, 1);
 	json_decref(event);
 	return 0;
 }

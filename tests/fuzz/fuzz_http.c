@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the HTTP side makes of text: http-listen is read or refused, and whatever JSON the daemon
- * may tell becomes lines of metrics, each complete. (libmicrohttpd reads what comes over HTTP.)
+ * may tell becomes lines of metrics, each complete. (What comes over HTTP: fuzz_request.)
  */
 #include <stdint.h>
 #include <stdlib.h>
