@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -93,6 +94,39 @@ static void test_busy_deadline(void **state)
 	run_ms(10);
 	assert_true(busy.n > 0);
 	loop_remove_deadline(loop, busy.id);
+}
+
+static void note_gap(void *arg, uint64_t gap_ms)
+{
+	uint64_t *gap = arg;
+
+	assert_int_equal(*gap, 0); /* once */
+	*gap = gap_ms;
+}
+
+/* Stopped for a while: told once, with how late the round is; waiting for nothing is no gap. */
+static void test_gap(void **state)
+{
+	const unsigned int stopped_ms = LOOP_GAP_MS + 300;
+	pid_t self = getpid(), child;
+	uint64_t gap = 0;
+
+	(void)state;
+	loop_on_gap(loop, note_gap, &gap);
+	run_ms(LOOP_GAP_MS + 100);
+	assert_int_equal(gap, 0);
+	child = fork();
+	if (child == 0) {
+		kill(self, SIGSTOP);
+		usleep(stopped_ms * 1000);
+		kill(self, SIGCONT);
+		_exit(0);
+	}
+	assert_true(child > 0);
+	run_ms(100); /* is the deadline that it is late for */
+	assert_in_range(gap, LOOP_GAP_MS, stopped_ms);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	loop_on_gap(loop, NULL, NULL);
 }
 
 static uint64_t remove_itself(void *arg, uint64_t now)
@@ -232,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_busy_deadline),
+		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_deadline_removes_itself),
 		cmocka_unit_test(test_remove_in_callback),
 		cmocka_unit_test(test_change_events),

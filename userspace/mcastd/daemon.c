@@ -127,6 +127,23 @@ static uint64_t relearn_ms(const struct config *config)
 	return longest + 1000;
 }
 
+/*
+ * We were stopped, or had no CPU for a while. Timers have gone on, and what hosts said meanwhile
+ * may be lost: as after any loss they are asked again, and nothing ends before they could answer.
+ */
+static void after_gap(void *arg, uint64_t gap_ms)
+{
+	struct daemon *daemon = arg;
+
+	log_warning(
+		"nothing was done for %llu.%llu s (stopped, or no CPU?): hosts are asked again, "
+		"nothing ends before they had their time to answer",
+		(unsigned long long)gap_ms / 1000, (unsigned long long)gap_ms / 100 % 10);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		engine_port_lost(daemon->engine, slot, loop_now(daemon->loop), &daemon->actions);
+	daemon_perform(daemon);
+}
+
 static uint64_t watchdog_due(void *arg, uint64_t now)
 {
 	(void)arg;
@@ -418,6 +435,7 @@ static int daemon_start(struct daemon *daemon)
 		loop_add_deadline(daemon->loop, daemon->started, watchdog_due, daemon);
 	ports_sync(daemon);
 	notify_status(daemon, true);
+	loop_on_gap(daemon->loop, after_gap, daemon);
 	return EX_OK;
 }
 

@@ -42,6 +42,8 @@ struct loop {
 	bool stop;
 	loop_signal_fn signal_fn;
 	void *signal_arg;
+	loop_gap_fn gap_fn;
+	void *gap_arg;
 };
 
 static uint64_t clock_read_ms(void)
@@ -256,9 +258,26 @@ static int arm_timer(struct loop *loop)
 	return 0;
 }
 
+void loop_on_gap(struct loop *loop, loop_gap_fn fn, void *arg)
+{
+	loop->gap_fn = fn;
+	loop->gap_arg = arg;
+}
+
+/* Reads the clock after a wait that should have ended when `armed` came, if not before. */
+static void wake_up(struct loop *loop, uint64_t armed)
+{
+	uint64_t due = armed > loop->now ? armed : loop->now;
+
+	loop->now = clock_read_ms();
+	if (loop->gap_fn && due < loop->now && loop->now - due >= LOOP_GAP_MS)
+		loop->gap_fn(loop->gap_arg, loop->now - due);
+}
+
 int loop_run(struct loop *loop)
 {
 	loop->stop = false;
+	loop_update_now(loop); /* what was done before is no gap */
 	while (!loop->stop) {
 		struct epoll_event events[LOOP_EVENTS_MAX];
 		int error = arm_timer(loop);
@@ -269,7 +288,7 @@ int loop_run(struct loop *loop)
 		n = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS_MAX, -1);
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		loop->now = clock_read_ms();
+		wake_up(loop, loop->armed);
 		for (int i = 0; i < n; i++) {
 			struct loop_fd *entry = events[i].data.ptr;
 

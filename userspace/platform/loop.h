@@ -16,6 +16,7 @@ struct loop_fd;
 
 typedef void (*loop_fd_fn)(void *arg, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
 typedef void (*loop_signal_fn)(void *arg, int signal);
+typedef void (*loop_gap_fn)(void *arg, uint64_t gap_ms);
 /* Called at or after the deadline; returns the next one (ms of loop_now()) or LOOP_NEVER. */
 typedef uint64_t (*loop_deadline_fn)(void *arg, uint64_t now);
 
@@ -45,6 +46,13 @@ int loop_catch_signals(struct loop *loop, const sigset_t *signals, loop_signal_f
 int loop_add_deadline(struct loop *loop, uint64_t at, loop_deadline_fn fn, void *arg);
 void loop_deadline_set(struct loop *loop, int id, uint64_t at);
 void loop_remove_deadline(struct loop *loop, int id);
+
+/*
+ * Calls fn before anything else of a round that begins LOOP_GAP_MS late or later: the process was
+ * stopped, or had no CPU. gap_ms: since when a deadline was due, or the last round began.
+ */
+#define LOOP_GAP_MS 2000
+void loop_on_gap(struct loop *loop, loop_gap_fn fn, void *arg);
 
 /* CLOCK_MONOTONIC in ms, read at the start of this round. */
 uint64_t loop_now(const struct loop *loop);
