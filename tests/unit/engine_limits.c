@@ -192,7 +192,7 @@ static void test_max_sources(void **state)
 	sim_fini(&sim);
 }
 
-/* The same for all groups of a port together; what ends makes room, however it ends. */
+/* L-MAXS: the same for all groups of a port together; what ends makes room, however it ends. */
 static void test_max_sources_of_port(void **state)
 {
 	struct port_config config = sim_config();

@@ -23,6 +23,7 @@ static void flood(struct sim *sim, unsigned int port, unsigned int seconds)
 	}
 }
 
+/* L-RATE: for as long as it lasts, and until hosts have been asked after it. */
 static void memberships_outlive_a_flood(void **state)
 {
 	struct sim sim = sim_start(NULL);

@@ -14,13 +14,13 @@ exceptions and signals too. Nothing outside its namespaces is touched. Needs roo
 """
 
 from .capture import Capture, Frame, wait_for
-from .daemon import Ctl, CtlError, Daemon, DaemonFailed, output_dir
+from .daemon import SLOWNESS, Ctl, CtlError, Daemon, DaemonFailed, output_dir
 from .host import Receiver, Stream
 from .netns import Lab, LabError, Namespace, exit_on_signals, sweep
 from .topology import Host, Port, Router
 
 __all__ = [
     "Capture", "Ctl", "CtlError", "Daemon", "DaemonFailed", "Frame", "Host", "Lab", "LabError",
-    "Namespace", "Port", "Receiver", "Router", "Stream", "exit_on_signals", "output_dir", "sweep",
-    "wait_for",
+    "Namespace", "Port", "Receiver", "Router", "SLOWNESS", "Stream", "exit_on_signals", "output_dir",
+    "sweep", "wait_for",
 ]
