@@ -39,6 +39,7 @@ struct sights {
 static const enum mcastd_verdict drops[] = {
 	MCASTD_TTL_EXPIRED, MCASTD_WRONG_PORT,	 MCASTD_BOUNDARY,      MCASTD_MARTIAN_SOURCE,
 	MCASTD_BAD_HEADER,  MCASTD_BAD_CHECKSUM, MCASTD_UNICAST_FRAME, MCASTD_REDIRECT_FAILED,
+	MCASTD_IGMP_LIMITED,
 };
 #define N_DROPS (sizeof(drops) / sizeof(drops[0]))
 enum {
@@ -273,12 +274,12 @@ static void compare_drops(struct port *port)
 {
 	struct mcastd_port_stats stats;
 
-	if (dataplane_port_stats(port->daemon->dataplane, port->slot, &stats))
+	if (port_stats(port, &stats))
 		return;
 	for (unsigned int i = 0; i < N_DROPS; i++)
 		compare_counter(port, i, dataplane_verdict_name(drops[i]), stats.verdict[drops[i]]);
 	compare_counter(port, LEFT_TTL_THRESHOLD, "ttl-threshold", stats.out_ttl_threshold);
-	compare_counter(port, LEFT_TOO_BIG, "too-big", stats.out_too_big + port->too_big);
+	compare_counter(port, LEFT_TOO_BIG, "too-big", stats.out_too_big);
 }
 
 /* --- Rounds ------------------------------------------------------------------------------------
