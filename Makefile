@@ -29,13 +29,24 @@ OUT = out
 SAN_FLAGS = -O2
 endif
 
+# Other builds to upgrade to, for tests/netns/test_restart.py: of another ABI version, and of the
+# same with other instructions in the BPF programs.
+GEN = out
+ifdef VARIANT
+OUT = out/$(VARIANT)
+GEN = $(OUT)
+VARIANT_FLAGS = $(if $(filter other-abi,$(VARIANT)),-DMCASTD_ABI_VERSION=999)
+VARIANT_BPF = $(if $(filter other-program,$(VARIANT)),-mcpu=v2)
+endif
+VARIANTS = other-abi other-program
+
 PACKAGES := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages.txt)
 PACKAGES_VM := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages-vm.txt)
 
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wvla -Wwrite-strings -Wformat=2 -Wno-format-nonliteral
 CPPFLAGS = -D_GNU_SOURCE -DMCASTD_VERSION='"$(VERSION)"' -DMCASTD_LIBDIR='"$(PREFIX)/lib/mcastd"' \
-	-Iinclude -Iuserspace -Iout -MMD -MP
+	-Iinclude -Iuserspace -I$(GEN) -MMD -MP $(VARIANT_FLAGS)
 CFLAGS = -std=gnu11 -g $(SAN_FLAGS) -fstack-protector-strong $(WARN)
 LDFLAGS = $(filter -fsanitize=%,$(SAN_FLAGS))
 DAEMON_LIBS = -lxdp -lbpf -lelf -lz -lmnl -lconfuse -ljansson -lmicrohttpd -lcap -lseccomp
@@ -43,7 +54,7 @@ CTL_LIBS = -ljansson -lncursesw -ltinfo
 TEST_LIBS = -lcmocka
 
 BPF_CFLAGS = -O2 -g -Wall -Wextra -Werror -mcpu=v3 -target bpf -Iinclude -Ibpf \
-	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP
+	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP $(VARIANT_FLAGS) $(VARIANT_BPF)
 
 # The pure part: one library for the daemon, the unit tests, the fuzzers and the benchmarks.
 CORE_SRC := $(wildcard userspace/membership/*.c userspace/wire/*.c userspace/forward/*.c)
@@ -59,11 +70,11 @@ BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c)) $(BENCH_FORWARD)
 BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD),$(BENCH_SRC))) \
 	$(OUT)/bench/forward
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SKEL := out/bpf/mcast.skel.h out/bpf/mcast_egress.skel.h
+BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
-all: out/bpf/mcast.bpf.o $(OUT)/mcastd $(OUT)/mcastctl
+all: $(GEN)/bpf/mcast.bpf.o $(OUT)/mcastd $(OUT)/mcastctl
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -75,18 +86,18 @@ $(OUT)/obj/%.o: %.c
 	$(if $(Q),@echo "  CC   $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-out/bpf/%.bpf.o: bpf/%.bpf.c
+$(GEN)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  BPF  $<")
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 # The benchmark has a program of its own.
-out/bpf/%.bpf.o: tools/bench/%.bpf.c
+$(GEN)/bpf/%.bpf.o: tools/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  BPF  $<")
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
-out/bpf/%.skel.h: out/bpf/%.bpf.o
+$(GEN)/bpf/%.skel.h: $(GEN)/bpf/%.bpf.o
 	$(Q){ echo '/* NOLINTBEGIN: generated */' && $(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf && \
 		echo '/* NOLINTEND */'; } > $@.tmp && mv $@.tmp $@
 
@@ -143,7 +154,11 @@ check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers
 	$(Q)$(MAKE) --no-print-directory check-netns SANITIZE=1
 	$(Q)$(MAKE) --no-print-directory check-threads
 
-build-tests: $(UNIT) $(BPFTEST) $(FUZZ:%=$(OUT)/fuzz/%-replay)
+build-tests: $(UNIT) $(BPFTEST) $(FUZZ:%=$(OUT)/fuzz/%-replay) variants
+
+variants:
+	$(Q)for v in $(VARIANTS); do $(MAKE) --no-print-directory VARIANT=$$v SANITIZE= \
+		out/$$v/mcastd || exit; done
 
 check-unit: $(UNIT) ## cmocka tests of the pure parts
 	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
@@ -151,7 +166,7 @@ check-unit: $(UNIT) ## cmocka tests of the pure parts
 check-bpf: all $(BPFTEST) ## packets through the programs with BPF_PROG_TEST_RUN (root)
 	$(Q)set -e; for t in $(BPFTEST); do echo "== $$t"; $$t; done
 
-check-netns: all ## the whole daemon in network namespaces (root)
+check-netns: all variants ## the whole daemon in network namespaces (root)
 	$(Q)MCASTD_OUT=$(abspath $(OUT)) $(PYTEST) -q -p no:cacheprovider -n 4 tests/netns
 
 # The daemon has threads for a moment only, when many port sets are put into place (dataplane/set.c).
@@ -235,8 +250,8 @@ deb: all ## a Debian package, in out/
 clean: ## remove out/
 	rm -rf out
 
-.PHONY: all help deps deps-vm demo check build-tests check-unit check-bpf check-netns check-threads \
-	check-vm check-conformance check-fuzz fuzz bench lint install uninstall deb clean
+.PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
+	check-threads check-vm check-conformance check-fuzz fuzz bench lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -32,8 +32,15 @@
 /*
  * Also the max_entries of the map mcastd_abi: a loader that finds maps pinned by another version
  * refuses them, and the daemon can read the version of maps that it did not create.
+ *
+ * A daemon takes over from one of another version by what is the same in all of them: the version
+ * and flags of mcastd_abi, the program's name, mcastd_slots, and mcastd_xsks with its index.
  */
+#ifndef MCASTD_ABI_VERSION
 #define MCASTD_ABI_VERSION 2
+#endif
+
+#define MCASTD_PROGRAM "mcastd_ingress"
 
 #define MCASTD_PIN_DIR "/sys/fs/bpf/mcastd"
 

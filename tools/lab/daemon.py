@@ -97,6 +97,7 @@ class Daemon:
         self.log_path = os.path.join(lab.dir, f"{self.name}.log")
         self.bpffs = bpffs or lab.bpffs_dir()
         self.arguments = arguments
+        self.build = output_dir()
         self.log_level = log_level
         self.process = None
         self.notifications = []
@@ -122,7 +123,7 @@ class Daemon:
             file.write(text)
 
     def argv(self):
-        return [os.path.join(output_dir(), "mcastd"), "-f", self.config_path, "-u",
+        return [os.path.join(self.build, "mcastd"), "-f", self.config_path, "-u",
                 self.socket_path, "-b", self.bpffs, "-l", self.log_level, "--seccomp", "kill",
                 *self.arguments]
 

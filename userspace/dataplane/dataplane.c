@@ -3,6 +3,7 @@
  * Opening and closing: the pinned maps are created or taken over, the egress program is loaded,
  * what the maps hold is adopted.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -161,19 +162,83 @@ static void unpin_maps(const struct dataplane *dp, const bool *keep)
 	rmdir(dp->dir);
 }
 
-static int check_abi(struct dataplane *dp, struct dataplane_error *error)
+/* Made by the daemon and not by a loader? */
+static bool made_by_daemon(int abi_fd)
+{
+	uint32_t zero = 0, flags = 0;
+
+	return bpf_map_lookup_elem(abi_fd, &zero, &flags) == 0 && flags & MCASTD_ABI_DAEMON;
+}
+
+static bool any_pin_missing(const struct dataplane *dp)
+{
+	for (enum map m = 0; m < MAPS; m++)
+		if (pinned_entries(dp, m) == 0)
+			return true;
+	return false;
+}
+
+/* All pins, those that this version does not know included. */
+static void remove_pins(const struct dataplane *dp)
+{
+	DIR *dir = opendir(dp->dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
+/*
+ * Maps of a daemon that cannot be taken over lose their pins: another version's, and what one has
+ * left that was killed while it made them. Programs that use them go on (see takeover.c).
+ */
+static int check_pins(struct dataplane *dp, struct dataplane_error *error)
 {
 	int64_t version = pinned_entries(dp, MAP_ABI);
+	char path[256];
+	bool daemons;
+	int fd;
 
-	if (version < 0)
-		return fail_errno(error, (int)version, "reading the pinned maps");
-	if (version && version != MCASTD_ABI_VERSION)
+	if (version <= 0)
+		return version ? fail_errno(error, (int)version, "reading the pinned maps") : 0;
+	pin_path(dp, MAP_ABI, path, sizeof(path));
+	fd = bpf_obj_get(path);
+	daemons = fd >= 0 && made_by_daemon(fd);
+	if (fd >= 0)
+		close(fd);
+	if (version != MCASTD_ABI_VERSION && !daemons)
 		return dataplane_fail(error, -EPROTONOSUPPORT,
-				      "the maps pinned in %s have ABI version %d, this mcastd has "
-				      "%d: stop the other mcastd, unload its programs (xdp-loader "
-				      "unload IF --all) and remove %s",
+				      "the maps that a loader pinned in %s have ABI version %d, "
+				      "this mcastd has %d: unload the programs (xdp-loader unload "
+				      "IF --all) and remove %s",
 				      dp->dir, (int)version, MCASTD_ABI_VERSION, dp->dir);
+	if (version != MCASTD_ABI_VERSION)
+		dp->other_abi = (uint32_t)version;
+	if (dp->other_abi || (daemons && any_pin_missing(dp)))
+		remove_pins(dp);
 	return 0;
+}
+
+/* Before the other maps, so that whoever finds any of them can tell whose they are. */
+static int create_abi_map(const struct dataplane *dp)
+{
+	uint32_t zero = 0, flags = MCASTD_ABI_DAEMON;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, map_names[MAP_ABI], sizeof(zero), sizeof(flags),
+				MCASTD_ABI_VERSION, NULL);
+	char path[256];
+	int err;
+
+	if (fd < 0)
+		return fd;
+	pin_path(dp, MAP_ABI, path, sizeof(path));
+	err = bpf_map_update_elem(fd, &zero, &flags, BPF_ANY);
+	if (!err)
+		err = bpf_obj_pin(fd, path);
+	close(fd);
+	return err;
 }
 
 static int fail_load(struct dataplane_error *error, int err, const char *what)
@@ -228,7 +293,23 @@ int dataplane_open_program(const struct dataplane *dp, struct bpf_object **objec
 	return err;
 }
 
-/* Creates the maps or takes them over, without a program: libxdp loads that to attach it. */
+bool dataplane_same_program(int fd, uint32_t id)
+{
+	struct bpf_prog_info one = { 0 }, other = { 0 };
+	uint32_t size = sizeof(one);
+	int other_fd = bpf_prog_get_fd_by_id(id), err;
+
+	if (other_fd < 0)
+		return false;
+	err = bpf_obj_get_info_by_fd(fd, &one, &size);
+	size = sizeof(other);
+	if (!err)
+		err = bpf_obj_get_info_by_fd(other_fd, &other, &size);
+	close(other_fd);
+	return !err && memcmp(one.tag, other.tag, sizeof(one.tag)) == 0;
+}
+
+/* Creates the maps or takes them over, without a program: that is loaded when it is attached. */
 static int load_maps(struct dataplane *dp, const struct dataplane_options *options, bool *pinned,
 		     struct dataplane_error *error)
 {
@@ -241,12 +322,13 @@ static int load_maps(struct dataplane *dp, const struct dataplane_options *optio
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[0] = object;
-	bpf_program__set_autoload(bpf_object__find_program_by_name(object, "mcastd_ingress"),
-				  false);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(object, MCASTD_PROGRAM), false);
 	err = size_maps(dp, object, options, pinned);
 	if (err)
 		return fail_errno(error, err, "reading the pinned maps");
-	err = bpf_object__load(object);
+	err = pinned[MAP_ABI] ? 0 : create_abi_map(dp);
+	if (!err)
+		err = bpf_object__load(object);
 	if (err)
 		return fail_load(error, err, "creating the BPF maps");
 	for (enum map m = 0; m < MAPS; m++)
@@ -327,18 +409,6 @@ static void raise_file_limit(uint32_t sets)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int read_ownership(struct dataplane *dp, bool created)
-{
-	uint32_t zero = 0, flags = created ? MCASTD_ABI_DAEMON : 0;
-
-	if (created)
-		return bpf_map_update_elem(dp->map_fd[MAP_ABI], &zero, &flags, BPF_ANY);
-	if (bpf_map_lookup_elem(dp->map_fd[MAP_ABI], &zero, &flags))
-		return -errno;
-	dp->ours = flags & MCASTD_ABI_DAEMON;
-	return 0;
-}
-
 /* What loading does not show: a kernel too old to broadcast would drop what goes to a port set. */
 static int check_broadcast(const struct dataplane *dp, struct dataplane_error *error)
 {
@@ -360,11 +430,11 @@ static int check_broadcast(const struct dataplane *dp, struct dataplane_error *e
 }
 
 /* Reads what the maps hold, and makes the structures that mirror them. */
-static int open_state(struct dataplane *dp, bool created, struct dataplane_error *error)
+static int open_state(struct dataplane *dp, struct dataplane_error *error)
 {
 	int err;
 
-	dp->ours = created;
+	dp->ours = made_by_daemon(dp->map_fd[MAP_ABI]);
 	dp->ports = map_memory(dp, MAP_PORTS, sizeof(struct mcastd_port));
 	dp->routes = map_memory(dp, MAP_ROUTES, sizeof(struct mcastd_route));
 	dp->direct = map_memory(dp, MAP_DIRECT, sizeof(uint32_t));
@@ -372,9 +442,7 @@ static int open_state(struct dataplane *dp, bool created, struct dataplane_error
 	if (!dp->ports || !dp->routes || !dp->direct || !dp->limits)
 		return fail_errno(error, -errno, "mapping the BPF maps into memory");
 	raise_file_limit(dp->map_entries[MAP_SETS]);
-	err = read_ownership(dp, created);
-	if (!err)
-		err = set_open(dp);
+	err = set_open(dp);
 	if (!err)
 		err = prefix_maps_open(dp);
 	if (!err)
@@ -448,7 +516,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 
 	err = open_dir(dp, error);
 	if (!err)
-		err = check_abi(dp, error);
+		err = check_pins(dp, error);
 	if (err) {
 		rmdir(dp->dir);
 		free_dataplane(dp);
@@ -458,7 +526,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	if (!err)
 		err = load_egress(dp, error);
 	if (!err)
-		err = open_state(dp, !pinned[MAP_ABI], error);
+		err = open_state(dp, error);
 	if (!err)
 		err = check_broadcast(dp, error);
 	if (err) {
@@ -483,6 +551,11 @@ void dataplane_close(struct dataplane *dp, bool keep)
 			unpin_maps(dp, NULL);
 	}
 	free_dataplane(dp);
+}
+
+uint32_t dataplane_other_abi(const struct dataplane *dp)
+{
+	return dp->other_abi;
 }
 
 int dataplane_xsks_fd(const struct dataplane *dp)

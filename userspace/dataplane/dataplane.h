@@ -5,7 +5,9 @@
  *
  * Life of the maps: dataplane_open() takes over what is pinned in the bpffs directory if its ABI
  * version is ours, else creates and pins it. A port whose interface already runs a program that
- * uses these maps (xdp-loader put it there) is used as it is and left as it is.
+ * uses these maps (xdp-loader put it there) is used as it is and left as it is, unless a daemon put
+ * it there and it is not that of this build: then it is replaced. One of an mcastd with other maps
+ * is replaced later, by dataplane_take_over().
  */
 #ifndef DATAPLANE_DATAPLANE_H
 #define DATAPLANE_DATAPLANE_H
@@ -52,7 +54,8 @@ struct dataplane_error {
 /*
  * All of these return 0 or -errno and on failure fill *error. -EPERM: not root; -EBUSY: another
  * daemon uses the directory;
- * -EPROTONOSUPPORT: pinned maps of another ABI version; -EOPNOTSUPP: the kernel lacks something.
+ * -EPROTONOSUPPORT: maps of another ABI version that a loader pinned; -EOPNOTSUPP: the kernel lacks
+ * something.
  * A failed call leaves nothing half done behind.
  */
 int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
@@ -91,6 +94,24 @@ int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dat
  */
 bool dataplane_attached(struct dataplane *dataplane, unsigned int ifindex);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
+
+/*
+ * Taking over from a daemon of another ABI version, or whose pins are gone. Where its program is
+ * attached it stays, and goes on forwarding with the last state it was given, until
+ * dataplane_take_over() puts ours in its place; which is to be called when hosts have answered our
+ * queries. Returns 0, or the first -errno with *error; what failed can be tried again.
+ */
+bool dataplane_runs_other(const struct dataplane *dataplane, unsigned int ifindex);
+bool dataplane_wants_takeover(const struct dataplane *dataplane);
+int dataplane_take_over(struct dataplane *dataplane, struct dataplane_error *error);
+/*
+ * Lets IGMP of this queue come to the socket while another program is attached there; without one
+ * there is nothing to do. Returns 0 or -errno; -EEXIST: that program's daemon is still there.
+ */
+int dataplane_lend_socket(struct dataplane *dataplane, unsigned int ifindex, unsigned int queue,
+			  int xsk_fd);
+/* The version of the maps that had to be given up at dataplane_open(), 0: none had. */
+uint32_t dataplane_other_abi(const struct dataplane *dataplane);
 
 /*
  * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is

@@ -13,9 +13,9 @@
 #include "membership/table.h"
 
 struct bpf_object;
-struct xdp_program;
 
-#define SET_CLASSES 9 /* 2, 4, ... 512 slots */
+#define SET_CLASSES 9	/* 2, 4, ... 512 slots */
+#define PROGRAM_MAPS 32 /* room for the maps of a program of any version */
 
 enum map {
 	MAP_ABI,
@@ -90,14 +90,16 @@ struct retired {
 struct attachment {
 	unsigned int ifindex;
 	enum dataplane_mode mode;
-	uint32_t prog_id;
-	bool ours; /* to be detached in the end */
+	uint32_t prog_id;  /* 0: only the other one is there so far */
+	uint32_t other_id; /* of another mcastd's program, see takeover.c; 0: none */
+	bool ours;	   /* to be detached in the end */
 };
 
 struct dataplane {
 	char *dir;
 	int dir_fd;		       /* locked: one daemon a directory */
 	bool ours;		       /* the maps are the daemon's, to be unpinned in the end */
+	uint32_t other_abi;	       /* the version of maps that were pinned here, 0: ours */
 	struct bpf_object *objects[2]; /* the maps, and the egress program */
 	int map_fd[MAPS];
 	uint32_t map_entries[MAPS];
@@ -106,7 +108,8 @@ struct dataplane {
 	unsigned int n_cpus;
 	uint64_t hash_seed;
 
-	struct xdp_program *program; /* shared by all interfaces that have no dispatcher */
+	struct bpf_object *ingress; /* loaded for interfaces without dispatcher; NULL: not yet */
+	bool no_dispatcher;	    /* the kernel has none, as attaching showed */
 	struct attachment *attachments;
 	size_t n_attachments;
 
@@ -143,9 +146,15 @@ void dataplane_settle(struct dataplane *dp);
 
 /* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
+/* Is the program with this id made of the same instructions as that one? */
+bool dataplane_same_program(int fd, uint32_t id);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);
+struct attachment *attach_find(const struct dataplane *dp, unsigned int ifindex);
+/* Puts our program in the place of the other one. Returns 0 or -errno with *error filled. */
+int attach_replace_other(struct dataplane *dp, struct attachment *at,
+			 struct dataplane_error *error);
 void attach_close(struct dataplane *dp, bool keep);
 
 /* port.c */
@@ -174,6 +183,12 @@ void port_new_generation(struct dataplane *dp);
 /* set.c: out words and the sets behind them */
 int set_open(struct dataplane *dp);
 void set_close(struct dataplane *dp);
+/*
+ * Puts maps into mcastd_sets, n <= SET_BATCH_MAX, all at the same time, so that they wait for the
+ * same grace periods. Returns 0 or -errno.
+ */
+#define SET_BATCH_MAX 256
+int set_install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n);
 /* Gives the out word of packets from one side to these slots, and a reference to its set. */
 int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forward_ports *ports,
 		uint32_t *out);
@@ -193,6 +208,9 @@ int set_add_device(struct dataplane *dp, uint32_t slot);
 void set_del_device(struct dataplane *dp, uint32_t slot);
 bool set_wants_work(const struct dataplane *dp);
 void set_maintain(struct dataplane *dp);
+
+/* renew.c: adopted sets whose egress program is not that of this build get it. */
+int set_renew_all(struct dataplane *dp);
 
 /* route.c */
 int route_open(struct dataplane *dp);

@@ -19,7 +19,6 @@
 
 #include "dataplane/internal.h"
 
-#define BATCH_MAX 256
 #define LOW_WATER 16 /* spare and settled sets that should be there, in a class that is in use */
 
 static const uint32_t first_pool[SET_CLASSES] = { 64, 64, 64, 32, 32 };
@@ -214,13 +213,10 @@ static void *install_map(void *arg)
 	return NULL;
 }
 
-/*
- * Puts maps into mcastd_sets, all at the same time, so that they wait for the same grace periods.
- * bpf_map_update_batch() would do that too, but only since Linux 6.8.
- */
-static int install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n)
+/* bpf_map_update_batch() would do that too, but only since Linux 6.8. */
+int set_install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n)
 {
-	struct installation all[BATCH_MAX];
+	struct installation all[SET_BATCH_MAX];
 	int err = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -247,12 +243,12 @@ static int install_maps(struct dataplane *dp, const uint32_t *ids, const int *fd
 /* Adds so many spare sets of each class, or as many as there is room for. */
 static int pool_grow(struct dataplane *dp, const uint32_t *wanted)
 {
-	uint32_t ids[BATCH_MAX], n = 0;
-	unsigned int classes[BATCH_MAX];
-	int fds[BATCH_MAX], err = 0;
+	uint32_t ids[SET_BATCH_MAX], n = 0;
+	unsigned int classes[SET_BATCH_MAX];
+	int fds[SET_BATCH_MAX], err = 0;
 
 	for (unsigned int c = 0; c < SET_CLASSES; c++) {
-		for (uint32_t i = 0; i < wanted[c] && n < BATCH_MAX; i++) {
+		for (uint32_t i = 0; i < wanted[c] && n < SET_BATCH_MAX; i++) {
 			struct port_set *set = pool_take_element(dp, c);
 
 			if (!set)
@@ -269,7 +265,7 @@ static int pool_grow(struct dataplane *dp, const uint32_t *wanted)
 			err = fds[i];
 	}
 	if (n && !err)
-		err = install_maps(dp, ids, fds, n);
+		err = set_install_maps(dp, ids, fds, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct port_set *set = &dp->sets[ids[i]];
 
@@ -297,7 +293,7 @@ static int pool_grow_class(struct dataplane *dp, unsigned int class)
 {
 	uint32_t wanted[SET_CLASSES] = { 0 }, n = dp->sets_of[class];
 
-	wanted[class] = n < LOW_WATER ? LOW_WATER : n > BATCH_MAX ? BATCH_MAX : n;
+	wanted[class] = n < LOW_WATER ? LOW_WATER : n > SET_BATCH_MAX ? SET_BATCH_MAX : n;
 	return pool_grow(dp, wanted);
 }
 
@@ -585,6 +581,8 @@ int set_open(struct dataplane *dp)
 		dp->sets[id].fd = -1;
 	dp->next_unused = MCASTD_SET_FIRST;
 	err = adopt_sets(dp);
+	if (!err)
+		err = set_renew_all(dp);
 	for (uint32_t id = 0; !err && id < MCASTD_SET_FIRST; id++)
 		if (dp->sets[id].fd < 0)
 			err = create_set_of_all(dp, id);

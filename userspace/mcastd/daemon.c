@@ -108,6 +108,19 @@ static uint64_t relearned_due(void *arg, uint64_t now)
 	return LOOP_NEVER;
 }
 
+/* How long hosts may take to answer one query, whichever port they are behind. */
+static uint64_t answer_ms(const struct config *config)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		uint64_t ms = config->interfaces[i].port.query_response_interval_ms;
+
+		longest = ms > longest ? ms : longest;
+	}
+	return longest + 1000;
+}
+
 /* How long hosts may take to answer the startup queries, the last of them included. */
 static uint64_t relearn_ms(const struct config *config)
 {
@@ -142,6 +155,31 @@ static void after_gap(void *arg, uint64_t gap_ms)
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
 		engine_port_lost(daemon->engine, slot, loop_now(daemon->loop), &daemon->actions);
 	daemon_perform(daemon);
+}
+
+static uint64_t takeover_due(void *arg, uint64_t now)
+{
+	struct daemon *daemon = arg;
+	struct dataplane_error error = { "" };
+
+	daemon->takeover_planned = false;
+	if (dataplane_take_over(daemon->dataplane, &error)) {
+		log_error("%s; tried again", error.text);
+		daemon->takeover_planned = true;
+		return now + RETRY_MS;
+	}
+	log_notice("our programs have taken the place of the earlier ones");
+	ports_sync(daemon); /* what had to wait: another mode, the ports' notes */
+	return daemon->takeover_planned ? now + answer_ms(daemon->config) : LOOP_NEVER;
+}
+
+void daemon_plan_takeover(struct daemon *daemon)
+{
+	if (daemon->takeover_planned || !dataplane_wants_takeover(daemon->dataplane))
+		return;
+	daemon->takeover_planned = true;
+	loop_deadline_set(daemon->loop, daemon->takeover_deadline,
+			  loop_now(daemon->loop) + answer_ms(daemon->config));
 }
 
 static uint64_t watchdog_due(void *arg, uint64_t now)
@@ -274,6 +312,12 @@ static int open_dataplane(struct daemon *daemon)
 
 	if (err)
 		log_error("%s", error.text[0] ? error.text : strerror(-err));
+	else if (dataplane_other_abi(daemon->dataplane))
+		log_notice(
+			"%s: maps of ABI version %u, ours is %d: its programs forward until hosts "
+			"have reported to us",
+			options.bpffs_dir, dataplane_other_abi(daemon->dataplane),
+			MCASTD_ABI_VERSION);
 	return err;
 }
 
@@ -363,6 +407,8 @@ static int open_loop(struct daemon *daemon)
 	daemon->engine_deadline = loop_add_deadline(daemon->loop, LOOP_NEVER, engine_due, daemon);
 	daemon->maintain_deadline =
 		loop_add_deadline(daemon->loop, daemon->started, maintain_due, daemon);
+	daemon->takeover_deadline =
+		loop_add_deadline(daemon->loop, LOOP_NEVER, takeover_due, daemon);
 	return loop_catch_signals(daemon->loop, &signals, on_signal, daemon);
 }
 

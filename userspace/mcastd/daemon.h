@@ -138,6 +138,8 @@ struct daemon {
 	int maintain_deadline;
 	int limit_deadline;
 	uint64_t limit_at;
+	int takeover_deadline;
+	bool takeover_planned;
 	bool links_changed;   /* netlink told of something that concerns a port */
 	uint64_t retry_at;    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes; /* that could not be applied */
@@ -153,6 +155,8 @@ int daemon_run(const struct daemon_options *options);
  * and config_error filled.
  */
 int daemon_reload(struct daemon *daemon);
+/* Where another mcastd's program forwards, ours follows it once hosts have answered our queries. */
+void daemon_plan_takeover(struct daemon *daemon);
 
 /*
  * open.c: a port's program and sockets. These return 0 or -errno and then tell why in *error;

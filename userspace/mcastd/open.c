@@ -31,21 +31,26 @@ static void close_queues(struct port *port, unsigned int n)
 	}
 }
 
+/* One receive queue: its socket in our map, and in that of another mcastd's program. */
 static int open_queue(struct port *port, unsigned int number)
 {
+	struct dataplane *dataplane = port->daemon->dataplane;
 	struct port_queue *queue = &port->queues[number];
-	int err = xsk_open(&queue->xsk, port->name, number,
-			   dataplane_xsks_fd(port->daemon->dataplane),
+	int err = xsk_open(&queue->xsk, port->name, number, dataplane_xsks_fd(dataplane),
 			   MCASTD_XSK_INDEX(port->slot, number));
 
 	if (err)
 		return err;
+	err = dataplane_lend_socket(dataplane, port->ifindex, number, xsk_fd(queue->xsk));
+	if (err)
+		goto fail;
 	queue->port = port;
 	queue->entry =
 		loop_add_fd(port->daemon->loop, xsk_fd(queue->xsk), EPOLLIN, port_receive, queue);
 	if (queue->entry)
 		return 0;
 	err = -errno;
+fail:
 	xsk_close(queue->xsk);
 	return err;
 }
@@ -65,6 +70,12 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 	for (; port->n_queues < n; port->n_queues++) {
 		int err = open_queue(port, port->n_queues);
 
+		if ((err == -EBUSY || err == -EEXIST) &&
+		    dataplane_runs_other(port->daemon->dataplane, port->ifindex)) {
+			snprintf(error->text, sizeof(error->text),
+				 "another mcastd uses it, with other maps: stop that one");
+			return err;
+		}
 		if (err) {
 			snprintf(error->text, sizeof(error->text),
 				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,

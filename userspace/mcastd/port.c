@@ -239,6 +239,8 @@ static const char *up_note(const struct port *port, const char *mode_note)
 	if (port->config->port.role == PORT_DOWNSTREAM && addr_is_unspecified(&port->address))
 		return "no IPv4 address: no queries are sent, and nobody's membership is renewed; "
 		       "give it one";
+	if (dataplane_runs_other(port->daemon->dataplane, port->ifindex))
+		return "up; an earlier mcastd's program forwards until hosts have reported";
 	if (mode_note)
 		return mode_note;
 	return port->fell_back ? port->fallback_note : "up";
@@ -451,6 +453,7 @@ void ports_sync(struct daemon *daemon)
 	if (daemon->routes_stale)
 		forward_update_all(daemon->forward);
 	daemon->routes_stale = false;
+	daemon_plan_takeover(daemon);
 }
 
 void ports_close(struct daemon *daemon, bool keep)
