@@ -77,8 +77,11 @@ static __always_inline void choose_group(struct bench_frame *frame)
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
-	struct bench_frame *frame = (void *)(long)ctx->data;
+	struct bench_frame *frame;
 
+	if (bpf_xdp_adjust_head(ctx, FRAME_SHIFT))
+		return XDP_DROP;
+	frame = (void *)(long)ctx->data;
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
 	if (source.turn++ % settings.batch == 0)
@@ -86,6 +89,7 @@ int generate(struct xdp_md *ctx)
 	if (!source.go)
 		return XDP_DROP;
 	__builtin_memcpy(&frame->eth, settings.macs, 12);
+	frame->eth.h_proto = bpf_htons(ETH_P_IP);
 	frame->ip = settings.header;
 	if (settings.groups > 1)
 		choose_group(frame);

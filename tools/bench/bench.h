@@ -12,6 +12,12 @@
 #define TELL_EVERY 16	  /* a sink tells the source so often how many frames it has got */
 #define WAIT_TURNS 100000 /* of the source, some milliseconds */
 
+/*
+ * BPF_PROG_RUN has frames start in the middle of a cache line, network cards at the beginning of
+ * one: so many bytes further on.
+ */
+#define FRAME_SHIFT 16
+
 /* Smallest frame: what is sent, 64 bytes. */
 struct bench_frame {
 	struct ethhdr eth;

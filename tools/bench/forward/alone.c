@@ -14,7 +14,7 @@
 
 #include "forward.h"
 
-#define RUNS 10
+#define RUNS 50
 
 static unsigned int run_live(int fd)
 {
@@ -23,7 +23,7 @@ static unsigned int run_live(int fd)
 	struct xdp_md ctx = { .data_end = settings->frame_length, .ingress_ifindex = bed.upstream };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
 		    .data_size_in = settings->frame_length, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 2048, .batch_size = 64,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1024, .batch_size = 64,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	struct iphdr *ip = (struct iphdr *)(frame + ETH_HLEN);
 

@@ -73,17 +73,16 @@ static void *generate(void *arg)
 {
 	static uint8_t frame[2048];
 	const struct bench_settings *settings = &bed.bpf->bss->settings;
-	struct xdp_md ctx = { .data_end = settings->frame_length, .ingress_ifindex = bed.source };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-		    .data_size_in = settings->frame_length, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = INT32_MAX, .batch_size = settings->batch,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	uint32_t length = settings->frame_length + FRAME_SHIFT;
+	struct xdp_md ctx = { .data_end = length, .ingress_ifindex = bed.source };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = length,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = INT32_MAX,
+		    .batch_size = settings->batch, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int err;
 
 	(void)arg;
 	pin_to_cpu(0, 0);
 	bed_enter(NS_SOURCE);
-	frame[12] = 0x08;
 	do {
 		bed.bpf->bss->source.turn = 0;
 		err = bpf_prog_test_run_opts(bpf_program__fd(bed.bpf->progs.generate), &opts);
