@@ -25,7 +25,7 @@ static __always_inline struct mcastd_route *route_at(const __u32 *index, __be32 
 static __always_inline struct mcastd_route *route_direct(__be32 source, __be32 group, __u32 *index)
 {
 	__u32 at = mcastd_direct_index(bpf_ntohl(source), bpf_ntohl(group));
-	const __u32 *found = bpf_map_lookup_elem(&mcastd_direct, &at);
+	const __u64 *found = bpf_map_lookup_elem(&mcastd_direct, &at);
 
 	if (!found)
 		return NULL;

@@ -54,7 +54,7 @@ struct {
 	__uint(max_entries, 1 << MCASTD_DIRECT_BITS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } mcastd_direct SEC(".maps");
 

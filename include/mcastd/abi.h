@@ -150,7 +150,11 @@ struct mcastd_source_key {
 	__u8 group[4];
 };
 
-/* Entries of mcastd_direct, which may only ever lead to a route that bears the addresses asked. */
+/*
+ * Entries of mcastd_direct, which may only ever lead to a route that bears the addresses asked. The
+ * value is a route index, as __u64: an array has eight bytes for each element at least, and the
+ * daemon writes to it as memory.
+ */
 #define MCASTD_DIRECT_BITS 17
 
 /* Where the route of a group, or of a source (0: any) and a group, is looked for first. */

@@ -223,6 +223,32 @@ static void direct_collisions(void **state)
 	bed_fini(&bed);
 }
 
+/* The short cut leads to every route that no other shares an entry with: the hash is not asked. */
+static void direct_alone(void **state)
+{
+	struct veth_frame frame;
+	struct bed_run run;
+	int fd;
+
+	(void)state;
+	bed_init(&bed, 2, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	fd = open_map("mcastd_groups");
+	for (unsigned int i = 0; i < 50; i++) {
+		uint8_t key[4] = { 239, 7, (uint8_t)(i * 5), (uint8_t)(i * 3) };
+		char group[32];
+
+		snprintf(group, sizeof(group), "239.7.%u.%u", key[2], key[3]);
+		assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", group, 2), 0);
+		assert_int_equal(bpf_map_delete_elem(fd, key), 0);
+		datagram_init(&frame, "192.0.2.1", group, 8, 10, 0);
+		bed_run(&bed, 1, &frame, &run);
+		assert_int_equal(run.verdict, MCASTD_FORWARDED);
+	}
+	close(fd);
+	bed_fini(&bed);
+}
+
 static void sets_are_shared(void **state)
 {
 	uint32_t id, size;
@@ -794,15 +820,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routes_come_and_go), cmocka_unit_test(sets_are_shared),
 		cmocka_unit_test(many_sets),	      cmocka_unit_test(arrival_is_left_out),
-		cmocka_unit_test(direct_collisions),  cmocka_unit_test(routes_full),
-		cmocka_unit_test(sets_full),	      cmocka_unit_test(prefixes_full),
-		cmocka_unit_test(wrong_ports),	      cmocka_unit_test(interface_vanishes),
-		cmocka_unit_test(transmit_feature),   cmocka_unit_test(leaves_nothing),
-		cmocka_unit_test(keep_and_take_over), cmocka_unit_test(other_abi_version),
-		cmocka_unit_test(no_bpf_file_system), cmocka_unit_test(foreign_program),
-		cmocka_unit_test(attach_modes),	      cmocka_unit_test(loaded_before),
-		cmocka_unit_test(take_over_exclude),  cmocka_unit_test(down_port),
-		cmocka_unit_test(program_lost),
+		cmocka_unit_test(direct_collisions),  cmocka_unit_test(direct_alone),
+		cmocka_unit_test(routes_full),	      cmocka_unit_test(sets_full),
+		cmocka_unit_test(prefixes_full),      cmocka_unit_test(wrong_ports),
+		cmocka_unit_test(interface_vanishes), cmocka_unit_test(transmit_feature),
+		cmocka_unit_test(leaves_nothing),     cmocka_unit_test(keep_and_take_over),
+		cmocka_unit_test(other_abi_version),  cmocka_unit_test(no_bpf_file_system),
+		cmocka_unit_test(foreign_program),    cmocka_unit_test(attach_modes),
+		cmocka_unit_test(loaded_before),      cmocka_unit_test(take_over_exclude),
+		cmocka_unit_test(down_port),	      cmocka_unit_test(program_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

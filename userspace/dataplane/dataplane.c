@@ -437,7 +437,7 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 	dp->ours = made_by_daemon(dp->map_fd[MAP_ABI]);
 	dp->ports = map_memory(dp, MAP_PORTS, sizeof(struct mcastd_port));
 	dp->routes = map_memory(dp, MAP_ROUTES, sizeof(struct mcastd_route));
-	dp->direct = map_memory(dp, MAP_DIRECT, sizeof(uint32_t));
+	dp->direct = map_memory(dp, MAP_DIRECT, sizeof(*dp->direct));
 	dp->limits = map_memory(dp, MAP_LIMITS, sizeof(struct mcastd_limit));
 	if (!dp->ports || !dp->routes || !dp->direct || !dp->limits)
 		return fail_errno(error, -errno, "mapping the BPF maps into memory");
@@ -462,7 +462,7 @@ static void free_dataplane(struct dataplane *dp)
 	if (dp->ports)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
 	if (dp->direct)
-		munmap(dp->direct, mapped_size(dp->map_entries[MAP_DIRECT], sizeof(uint32_t)));
+		munmap(dp->direct, mapped_size(dp->map_entries[MAP_DIRECT], sizeof(*dp->direct)));
 	if (dp->limits)
 		munmap(dp->limits, mapped_size(dp->map_entries[MAP_LIMITS], sizeof(*dp->limits)));
 	if (dp->routes)

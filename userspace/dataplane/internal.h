@@ -115,7 +115,7 @@ struct dataplane {
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
-	uint32_t *direct;	     /* mapped */
+	uint64_t *direct;	     /* mapped */
 	struct mcastd_limit *limits; /* mapped */
 
 	struct prefix_map origins, boundaries;

@@ -151,7 +151,7 @@ static int entry_clear_stats(struct dataplane *dp, uint32_t index)
 	return err;
 }
 
-static uint32_t *direct_of(const struct dataplane *dp, const struct route *route)
+static uint64_t *direct_of(const struct dataplane *dp, const struct route *route)
 {
 	struct addr source = addr_from_v4(route->source), group = addr_from_v4(route->group);
 
@@ -166,7 +166,7 @@ static void direct_put(struct dataplane *dp, const struct route *route)
 
 static void direct_clear(struct dataplane *dp, const struct route *route)
 {
-	uint32_t *entry = direct_of(dp, route);
+	uint64_t *entry = direct_of(dp, route);
 
 	if (*entry == route->index)
 		__atomic_store_n(entry, 0, __ATOMIC_RELEASE);
