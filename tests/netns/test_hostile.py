@@ -10,21 +10,20 @@ import random
 import struct
 import time
 
-from bed import G, GS, Bed, through
+from bed import G, GS, LATE, Bed, through
 from lab import SLOWNESS, packet
 from lab.flood import Flood
 
 SECONDS = float(os.environ.get("MCASTD_HOSTILE_SECONDS", 0))
 SEED = int(os.environ.get("MCASTD_HOSTILE_SEED", 2026))
 
-# GMI 5 s, LMQT 0.6 s; after a flood memberships are held for 2.5 s.
+# GMI 3.8 s, LMQT 0.6 s; after a flood memberships are held for 2.15 s.
 CONFIG = """
-query-interval = 2
-query-max-response-time = 0.5
+query-interval = 1.5
+query-max-response-time = 0.4
 last-member-query-interval = 0.3
 """
-QI, GMI, LMQC, LMQT, HOLD = 2.0, 5.0, 2, 0.6, 2.5
-LATE = 0.6 * SLOWNESS  # how late a query may be on a busy machine
+QI, GMI, LMQC, LMQT, HOLD = 1.5, 3.8, 2, 0.6, 2.15
 ROUTER = {"d1": "10.0.1.100", "d2": "10.0.2.100", "u": "10.9.0.100"}
 OTHER = "10.0.1.66"
 PER_SECOND = 400
@@ -32,10 +31,14 @@ HOSTILE = b"to nobody"  # in all data that must not be forwarded
 
 
 class Watch:
-    """Streams to members on the attacked port and elsewhere, and all that must stay as it is."""
+    """
+    What must stay as it is while frames come in by one port: streams to members, on that port too
+    if it is a downstream one, the schedule of queries, the counters, the daemon.
+    """
 
-    def __init__(self, lab, **kwargs):
+    def __init__(self, lab, attacked="d1", **kwargs):
         print(f"MCASTD_HOSTILE_SEED={SEED}")
+        self.attacked = attacked
         self.bed = Bed(lab)
         for space, name in ((self.bed.h1.space, "eth0"), (self.bed.router.space, "d1")):
             space.ip("link", "set", name, "mtu", "3400")
@@ -43,11 +46,16 @@ class Watch:
 
     def __enter__(self):
         bed, mcastd = self.bed, self.mcastd.__enter__()
-        self.receivers = [bed.h1.receiver(G).join(), bed.h3.receiver(G).join(),
-                          bed.h1.receiver(GS).join_source(bed.source.address)]
-        for name, group in (("d1", G), ("d2", G), ("d1", GS)):
-            mcastd.wait_member(name, group)
-        self.streams = [bed.source.stream(group).start(PER_SECOND) for group in (G, GS)]
+        sender = bed.source if self.attacked == "d1" else bed.h1
+        self.receivers = [bed.h3.receiver(G).join(),
+                          bed.h3.receiver(GS).join_source(sender.address)]
+        if self.attacked == "d1":
+            self.receivers += [bed.h1.receiver(G).join(),
+                               bed.h1.receiver(GS).join_source(sender.address)]
+        for name, group in (("d1", G), ("d2", G), ("d1", GS), ("d2", GS)):
+            if name == "d2" or self.attacked == "d1":
+                mcastd.wait_member(name, group)
+        self.streams = {group: sender.stream(group).start(PER_SECOND) for group in (G, GS)}
         time.sleep(0.1)
         for host in bed.hosts:
             host.wire.clear()
@@ -57,7 +65,7 @@ class Watch:
         return self
 
     def __exit__(self, kind, value, trace):
-        for stream in self.streams:
+        for stream in self.streams.values():
             stream.stop()
         return self.mcastd.__exit__(kind, value, trace)
 
@@ -69,39 +77,40 @@ class Watch:
         with open(f"/proc/{self.mcastd.process.pid}/schedstat", encoding="ascii") as file:
             return int(file.read().split()[0]) / 1e9
 
-    def xdp_frames(self, name="d1"):
-        """Frames that XDP has seen on a port."""
-        text = self.bed.router.space.run("ethtool", "-S", name)
+    def xdp_frames(self):
+        """Frames that XDP has seen on the port."""
+        text = self.bed.router.space.run("ethtool", "-S", self.attacked)
         return sum(int(line.split(":")[1]) for line in text.splitlines()
                    if line.strip().startswith("rx_queue_") and "xdp_packets" in line)
 
-    def verdicts(self, name="d1"):
-        return self.mcastd.statistics(name)["data"]["arrived"]
+    def verdicts(self):
+        return self.mcastd.statistics(self.attacked)["data"]["arrived"]
 
-    def moved(self, name="d1"):
-        after = self.verdicts(name)
+    def moved(self):
+        after = self.verdicts()
         return {verdict: after[verdict] - self.before[verdict] for verdict in after}
 
     def check_streams(self):
         """Complete and in order."""
         self.bed.router.settle()
-        for stream in self.streams:
+        for stream in self.streams.values():
             stream.stop()
         self.bed.router.settle()
         for receiver in self.receivers:
             numbers = [number for _source, _stream, number in receiver.drain()]
-            stream = self.streams[receiver.group == GS]
+            stream = self.streams[receiver.group]
             assert numbers == list(range(numbers[0], stream.sent)), \
                 f"{receiver.group}: {len(numbers)} of {stream.sent - numbers[0]}"
 
-    def check_queries(self, hosts=None):
+    def check_queries(self):
         """General queries come on time on every downstream port."""
-        for host in hosts or (self.bed.h1, self.bed.h3):
+        for host in (self.bed.h1, self.bed.h3):
             times = [f.time for f in host.wire.arrived(packet.is_igmp)
                      if packet.Message(f.data).is_general_query]
             gaps = [later - sooner for sooner, later in zip(times, times[1:])]
             assert len(times) >= (time.monotonic() - self.begin) / QI - 1
-            assert max(gaps) < QI + LATE, f"{host.label}: {gaps}"
+            assert sorted(gaps)[len(gaps) // 2] < QI + 0.3 * SLOWNESS, f"{host.label}: {gaps}"
+            assert max(gaps) < QI + LATE * SLOWNESS, f"{host.label}: {gaps}"
 
     def check_amplification(self):
         """L-AMPL: what is sent is bounded by time, not by what arrives."""
@@ -124,20 +133,26 @@ class Watch:
                 if packet.is_igmp(frame.data):
                     assert packet.ip_source(frame.data) == ROUTER[name], frame
 
-    def check_counters(self, expected=None):
+    def check_counters(self):
         """Each frame moves one counter; what was handed to the daemon has been read there."""
         self.bed.router.settle()
         frames, moved = self.xdp_frames() - self.arrived, self.moved()
         # The markers of settle(), ARP and the like are not multicast.
         assert 0 <= frames - sum(moved.values()) <= 200, (frames, moved)
-        if expected is not None:
-            assert sum(moved.values()) == expected, moved
-        statistics = self.mcastd.statistics("d1")
+        statistics = self.mcastd.statistics(self.attacked)
         errors = {name: count for name, count in statistics["errors"].items()
                   if name != "send-failed"}
         assert statistics["received"]["total"] + sum(errors.values()) == \
             statistics["data"]["arrived"]["igmp-punted"], statistics
         assert errors["ring-full"] == 0
+
+    def check_all(self):
+        self.check_streams()
+        self.check_queries()
+        self.check_amplification()
+        self.check_nothing_forwarded()
+        self.check_counters()
+        self.check_daemon()
 
     def check_daemon(self):
         assert self.resident() - self.memory < 32e6
@@ -174,7 +189,10 @@ def storm(bed, dice):
     def group():
         return f"239.{dice.randint(6, 250)}.{dice.randrange(256)}.{dice.randrange(256)}"
 
-    frames = [report((packet.TO_IN, G, ())), report((packet.BLOCK, GS, [bed.source.address])),
+    frames = [packet.igmp_frame(bed.h1.mac, "10.0.1.200", packet.ALL_SYSTEMS,
+                                packet.igmp_query(mrc=0)),
+              packet.igmp_frame(bed.h1.mac, "10.0.1.200", G, packet.igmp_query(G, mrc=0)),
+              report((packet.TO_IN, G, ())), report((packet.BLOCK, GS, [bed.source.address])),
               report((packet.TO_EX, G, sources(300))),
               packet.igmp_frame(bed.h1.mac, OTHER, G, packet.igmp_short(packet.V2_LEAVE, G)),
               packet.igmp_frame(bed.h1.mac, OTHER, "239.6.6.6",
@@ -185,7 +203,7 @@ def storm(bed, dice):
         frames.append(report((packet.ALLOW, "232.6.6.6", sources(360))))
         frames.append(report((dice.choice((packet.TO_IN, packet.TO_EX)), "239.6.6.7", sources(20))))
         frames.append(report((packet.BLOCK, "232.6.6.6", sources(360))))
-        frames.append(dice.choice(frames[:3]))
+        frames.append(dice.choice(frames[:5]))
     dice.shuffle(frames)
     return frames
 
@@ -217,13 +235,103 @@ def test_flood_of_reports(lab):
         assert watch.moved()["igmp-limited"] > flood.sent / 2
         mcastd.wait(lambda: "igmp-note" not in mcastd.interface("d1"), HOLD + 3, "the end of it")
         mcastd.wait(lambda: mcastd.interface("d1")["groups"] == 2, GMI + 3, "what was, and no more")
+        watch.check_all()
+        assert mcastd.log().count("IGMP is lost") == 1
+
+
+def queries(bed):
+    """Queries without end, of a querier upstream that is there, and of groups that are joined."""
+    def frame(destination, *args, **fields):
+        return packet.igmp_frame(bed.source.mac, bed.source.address, destination,
+                                 packet.igmp_query(*args, **fields))
+
+    sources = [f"192.0.3.{n}" for n in range(1, 251)]
+    return [frame(packet.ALL_SYSTEMS, mrc=1), frame(G, G, mrc=1), frame(G, G, sources, mrc=0),
+            frame(GS, GS, [bed.h1.address, *sources], mrc=1), frame(packet.ALL_SYSTEMS, mrc=0),
+            frame("239.6.6.6", "239.6.6.6"),
+            packet.igmp_frame(bed.source.mac, "10.9.0.77", packet.ALL_V3_ROUTERS,
+                              packet.igmp_report((packet.TO_EX, G, ())))]
+
+
+def test_flood_of_queries(lab):
+    """
+    L-RATE, P-9.1-LIM: all the queries this machine can make, on the upstream port. Answers keep
+    their pace, joins are told upstream, downstream nothing is different.
+    """
+    with Watch(lab, "u") as watch:
+        flood = Flood(watch.bed.source.space, "eth0", queries(watch.bed))
+        lab.callback(flood.close)
+        flood.start()
+        numbers, end = iter(range(1, 200)), time.monotonic() + max(SECONDS, 2.5)
+        while time.monotonic() < end:
+            group = f"239.5.0.{next(numbers)}"
+            watch.bed.h3.report((packet.TO_EX, group, ()))
+            watch.bed.source.wire.wait_message(lambda m, g=group: m.record(g))
+            time.sleep(0.2)
+        flood.stop()
+        watch.report(flood)
+        print(f"{len(watch.bed.source.wire.messages())} reports upstream")
+        watch.check_all()
+
+
+def test_flood_of_large_data(lab):
+    """
+    Data that has to be fragmented, more than the daemon can: it takes neither the place nor the
+    time of IGMP, on the same port or another.
+    """
+    with Watch(lab) as watch:
+        bed = watch.bed
+        bed.h3.report((packet.TO_EX, "239.6.0.1", ()))
+        watch.mcastd.wait_member("d2", "239.6.0.1")
+        flood = Flood(bed.h1.space, "eth0", [packet.data_frame(
+            bed.h1.mac, bed.h1.address, "239.6.0.1", bytes(2000))])
+        lab.callback(flood.close)
+        flood.start()
+        number, end = 0, time.monotonic() + max(SECONDS, 2.5)
+        while time.monotonic() < end:
+            number += 1
+            bed.h1.report((packet.TO_EX, f"239.5.1.{number % 250}", ()))
+            watch.mcastd.wait_member("d1", f"239.5.1.{number % 250}")
+            watch.join_elsewhere(number % 250)
+        flood.stop()
+        watch.report(flood)
+        data = watch.mcastd.statistics("d1")["data"]
+        fragmented = watch.mcastd.statistics("d2")["data"]["fragmented"]
+        print(f"{fragmented} fragmented, {data['fragment-limited']} not")
+        assert data["fragment-limited"] > 0 and data["arrived"]["igmp-limited"] == 0
+        assert 100 < fragmented < 10000 * (time.monotonic() - watch.begin + 2)
         watch.check_streams()
         watch.check_queries()
-        watch.check_amplification()
-        watch.check_nothing_forwarded()
         watch.check_counters()
         watch.check_daemon()
-        assert mcastd.log().count("IGMP is lost") == 1
+
+
+def test_rate_limit(lab):
+    """igmp-rate-limit, igmp-burst: what gets in, of one port; another value counts from a reload."""
+    bed = Bed(lab)
+    slow = ["igmp-rate-limit = 10", "igmp-burst = 5"]
+    with bed.daemon(CONFIG.replace("= 1.5", "= 100"), d1=slow) as mcastd:
+        def join(host, name, third, count=60):
+            before = mcastd.statistics(name)["data"]["arrived"]
+            begin = time.monotonic()
+            for number in range(1, count + 1):
+                host.report((packet.TO_EX, f"239.1.{third}.{number}", ()))
+            bed.router.settle()
+            after = mcastd.statistics(name)["data"]["arrived"]
+            return (after["igmp-punted"] - before["igmp-punted"],
+                    after["igmp-limited"] - before["igmp-limited"], time.monotonic() - begin)
+
+        got, lost, seconds = join(bed.h1, "d1", 1)
+        assert got + lost == 60 and 5 <= got <= 5 + 10 * (seconds + 1)
+        mcastd.wait(lambda: mcastd.interface("d1")["groups"] == got, what=f"{got} groups")
+        assert join(bed.h3, "d2", 1)[:2] == (60, 0)
+        mcastd.wait(lambda: "igmp-rate-limit = 10" in mcastd.interface("d1").get("igmp-note", ""),
+                    what="a note of it")
+        mcastd.reload(bed.config(CONFIG))
+        mcastd.wait(lambda: join(bed.h1, "d1", 2)[:2] == (60, 0), 3, "the new limit")
+        mcastd.reload(bed.config(CONFIG, d1=["igmp-rate-limit = 0"]))
+        for third in range(3, 40):
+            mcastd.wait(lambda t=third: join(bed.h1, "d1", t)[:2] == (60, 0), 3, "no limit")
 
 
 # --- frames that are wrong ------------------------------------------------------------------------
@@ -387,12 +495,9 @@ def test_malformed_frames(lab):
                 if number % 50 == 0:
                     time.sleep(0.06)
             sent += batch
-        watch.check_streams()
         print(f"{len(sent)} frames, {len(crafted)} of them crafted")
-        watch.check_counters()
-        hosts_own = len([f for f in bed.h1.wire.poll() if f.outgoing and is_counted(f.data)])
-        assert sum(watch.moved().values()) == hosts_own >= sum(map(is_counted, sent))
-        watch.check_queries()
-        watch.check_amplification()
-        watch.check_nothing_forwarded()
-        watch.check_daemon()
+        watch.check_all()
+        moved = sum(watch.moved().values())
+        seen = len([f for f in bed.h1.wire.poll() if f.outgoing and is_counted(f.data)])
+        # The host's kernel reports too, perhaps just before or after.
+        assert abs(moved - seen) <= 2 and moved >= sum(map(is_counted, sent)), (moved, seen)

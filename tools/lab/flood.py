@@ -11,12 +11,36 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}
 BPF_PROG_LOAD, BPF_PROG_RUN = 5, 10
 BPF_PROG_TYPE_XDP = 6
 LIVE_FRAMES = 1 << 1
-# r0 = XDP_TX; exit
-PROGRAM = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 3, 0x95, 0, 0, 0)
+TTL = 22  # where TTL, protocol and header checksum stand in a frame
 BATCH = 64
 RUN = 65536  # frames of one kind; a run takes some 25 ms to return, however few they are
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _program(frame):
+    """
+    Sends the frame back out of its interface. Recycled frames keep what was written to them on
+    their way: TTL and checksum are put right.
+    """
+    word = struct.unpack("<i", frame[TTL:TTL + 4].ljust(4, b"\0"))[0]
+    return b"".join(struct.pack("<BBhi", *instruction) for instruction in (
+        (0x61, 0x12, 0, 0),  # r2 = data
+        (0x61, 0x13, 4, 0),  # r3 = data_end
+        (0xBF, 0x24, 0, 0),  # r4 = r2
+        (0x07, 0x04, 0, TTL + 4),  # r4 += TTL + 4
+        (0x2D, 0x34, 1, 0),  # if r4 > r3 skip the next
+        (0x62, 0x02, TTL, word),  # *(u32 *)(r2 + TTL) = word
+        (0xB7, 0, 0, 3),  # r0 = XDP_TX
+        (0x95, 0, 0, 0)))  # exit
+
+
+def _load(frame):
+    program = _program(frame)
+    insns, license_ = ctypes.create_string_buffer(program), ctypes.create_string_buffer(b"GPL")
+    return _bpf(BPF_PROG_LOAD, struct.pack(
+        "=IIQQIIQII", BPF_PROG_TYPE_XDP, len(program) // 8, _pointer(insns), _pointer(license_),
+        0, 0, 0, 0, 0))
 
 
 def _bpf(command, attr):
@@ -45,17 +69,14 @@ class Flood:
         self.error = None
         self._stop = threading.Event()
         self._thread = None
-        insns, license_ = ctypes.create_string_buffer(PROGRAM), ctypes.create_string_buffer(b"GPL")
-        self.program = _bpf(BPF_PROG_LOAD, struct.pack(
-            "=IIQQIIQII", BPF_PROG_TYPE_XDP, len(PROGRAM) // 8, _pointer(insns),
-            _pointer(license_), 0, 0, 0, 0, 0))
+        self.programs = [_load(frame) for frame in frames]
 
-    def _send(self, frame):
+    def _send(self, program, frame):
         data = ctypes.create_string_buffer(frame, len(frame))
         context = ctypes.create_string_buffer(struct.pack(
             "=IIIIII", 0, len(frame), 0, self.ifindex, 0, 0))
         _bpf(BPF_PROG_RUN, struct.pack(
-            "=IIIIQQIIIIQQIII", self.program, 0, len(frame), 0, _pointer(data), 0, self.run, 0, 24,
+            "=IIIIQQIIIIQQIII", program, 0, len(frame), 0, _pointer(data), 0, self.run, 0, 24,
             0, _pointer(context), 0, LIVE_FRAMES, 0, BATCH))
         self.sent += self.run
 
@@ -63,7 +84,8 @@ class Flood:
         try:
             with self.space.entered():
                 while not self._stop.is_set():
-                    self._send(self.frames[self.sent // self.run % len(self.frames)])
+                    number = self.sent // self.run % len(self.frames)
+                    self._send(self.programs[number], self.frames[number])
         except OSError as error:
             self.error = error
 
@@ -86,4 +108,5 @@ class Flood:
         self._stop.set()
         if self._thread:
             self._thread.join()
-        os.close(self.program)
+        for program in self.programs:
+            os.close(program)
