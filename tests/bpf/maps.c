@@ -345,8 +345,8 @@ static void sets_full(void **state)
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 1, 2), 0);
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 1, 2, 3), 0);
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.3", 1, 2, 3, 4, 5), 0);
-	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.4", 2, 3), -ENOSPC);
-	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3), -ENOSPC);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.4", 2, 3), -EXFULL);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3), -EXFULL);
 	assert_int_equal(members_of(out_of("0.0.0.0", "239.1.1.1"), NULL), 1 << 1 | 1 << 2);
 	/* Sets that exist and single ports go on working. */
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.4", 1, 2), 0);

@@ -57,6 +57,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->n_interfaces, 1);
 	assert_false(config->keep_on_exit);
 	assert_int_equal(config->max_routes, 0);
+	assert_int_equal(config->max_sets, 0);
 	assert_null(config->http_listen);
 	assert_int_equal(eth1->port.role, PORT_DOWNSTREAM);
 	assert_int_equal(eth1->port.query_interval_ms, 125000);
@@ -79,6 +80,7 @@ static void test_every_setting(void **state)
 		read_good("on-exit = keep\n"
 			  "http-listen = \"[::1]:9455\"\n"
 			  "max-routes = 100000\n"
+			  "max-port-sets = 50000\n"
 			  "interface eth0 {\n"
 			  "  role = upstream\n"
 			  "  query-interval = 60\n"
@@ -126,8 +128,9 @@ static void test_every_setting(void **state)
 	(void)state;
 	assert_true(config->keep_on_exit);
 	assert_int_equal(config->max_routes, 100000);
+	assert_int_equal(config->max_sets, 50000);
 	assert_string_equal(config->http_listen, "[::1]:9455");
-	assert_int_equal(eth0->line, 4);
+	assert_int_equal(eth0->line, 5);
 	assert_int_equal(port->role, PORT_UPSTREAM);
 	assert_int_equal(port->query_interval_ms, 60000);
 	assert_int_equal(port->query_response_interval_ms, 2500);

@@ -181,6 +181,11 @@ static const struct config_option options[] = {
 	  .apply = config_apply_u32,
 	  .offset = GLOBAL(max_routes),
 	  .max = 1 << 24 },
+	{ .name = "max-port-sets",
+	  .scopes = CONFIG_GLOBAL,
+	  .apply = config_apply_u32,
+	  .offset = GLOBAL(max_sets),
+	  .max = 1 << 24 },
 	{ .name = "source", .scopes = CONFIG_GROUP, .is_list = true, .apply = apply_sources },
 	{ .name = NULL },
 };

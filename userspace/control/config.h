@@ -32,6 +32,7 @@ struct config {
 	bool keep_on_exit;	     /* on-exit = keep */
 	const char *http_listen;     /* as http_address_parse() takes it; NULL: no HTTP */
 	uint32_t max_routes;	     /* 0: as the data plane does without being told */
+	uint32_t max_sets;	     /* likewise */
 	struct config_chunk *memory; /* where all of this lives */
 };
 

@@ -158,7 +158,10 @@ uint32_t dataplane_punted(const struct dataplane *dataplane, unsigned int slot,
 void dataplane_grant(struct dataplane *dataplane, unsigned int slot, enum mcastd_punt punt,
 		     uint32_t until);
 
-/* Routes: the ops of forward.h. -ENOSPC: a map is full. ctx is the struct dataplane. */
+/*
+ * Routes: the ops of forward.h. ctx is the struct dataplane. -ENOSPC: no room for another route;
+ * -EXFULL: none for another port set.
+ */
 extern const struct forward_ops dataplane_forward_ops;
 
 /* Tells of the routes that were taken over and not set since. fn returns true to go on. */

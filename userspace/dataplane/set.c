@@ -405,7 +405,7 @@ int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forwar
 		port_run_egress(dp);
 		set = pool_get(dp, class_of(ports->n));
 		if (!set)
-			return -ENOSPC;
+			return -EXFULL;
 		err = set_fill(dp, set, ports->slots, ports->n);
 		if (err) {
 			list_append(&dp->spare[set->class], set);

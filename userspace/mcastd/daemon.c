@@ -57,11 +57,11 @@ static uint64_t min_deadline(uint64_t a, uint64_t b)
 
 static void tell_open_routes(struct daemon *daemon, size_t n, int error)
 {
-	if (n && !daemon->n_open_routes && error == -ENOSPC)
+	if (n && !daemon->n_open_routes && (error == -ENOSPC || error == -EXFULL))
 		log_error("%zu routes found no room, their groups are not forwarded as they should "
-			  "be: the maps are full; raise max-routes, it counts from the next start "
-			  "without adopted maps",
-			  n);
+			  "be: the maps are full; raise %s, it counts from the next start without "
+			  "adopted maps",
+			  n, error == -ENOSPC ? "max-routes" : "max-port-sets");
 	else if (n && !daemon->n_open_routes)
 		log_error("%zu routes could not be changed: %s; tried again", n, strerror(-error));
 	else if (!n && daemon->n_open_routes)
@@ -306,7 +306,8 @@ static int exit_status(int err)
 static int open_dataplane(struct daemon *daemon)
 {
 	struct dataplane_options options = { .bpffs_dir = daemon->options.bpffs_dir,
-					     .max_routes = daemon->config->max_routes };
+					     .max_routes = daemon->config->max_routes,
+					     .max_sets = daemon->config->max_sets };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
 

@@ -88,11 +88,17 @@ static void port_new(struct daemon *daemon, const char *name)
 	struct port *port = slot ? calloc(1, sizeof(*port)) : NULL;
 
 	if (!port) {
-		log_error("%s: not taken: %d ports are the limit", name, MCASTD_MAX_PORTS - 1);
+		/* One word stands for all that follow, until there is room again. */
+		if (!daemon->ports_refused++)
+			log_error("%s: not taken, and perhaps others: %s", name,
+				  slot ? "out of memory; tried again"
+				       : "as many interfaces are ports as there can be; take "
+					 "sections of absent ones out of the configuration");
 		return;
 	}
 	port->daemon = daemon;
 	port->slot = slot;
+	port->config = config_find(daemon->config, name);
 	port->all_multicast_fd = -1;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	daemon->ports[slot] = port;
@@ -180,7 +186,8 @@ static struct prefix subnet_of(const struct netlink_address *address)
  * Tells the engine and the data plane of the link and its addresses. What it sends comes from the
  * lowest primary address (R-4.1-SRC): constant as long as that address is there.
  */
-static int apply_link(struct port *port, const struct netlink_link *link)
+static int apply_link(struct port *port, const struct netlink_link *link,
+		      struct dataplane_error *error)
 {
 	size_t n = link->n_addresses;
 	struct addr *own = calloc(n + 1, sizeof(*own));
@@ -206,10 +213,20 @@ static int apply_link(struct port *port, const struct netlink_link *link)
 		subnets[state.n_subnets++] = port->config->altnet[i];
 	port->address = state.address;
 	err = dataplane_origins_set(port->daemon->dataplane, port->slot, subnets, state.n_subnets);
+	if (err == -ENOSPC)
+		snprintf(error->text, sizeof(error->text),
+			 "no room for its %zu subnets and altnet: all ports together may have %d; "
+			 "say it with fewer, shorter prefixes",
+			 (size_t)state.n_subnets, MCASTD_MAX_PREFIXES);
 	if (!err)
 		err = dataplane_boundary_set(port->daemon->dataplane, port->slot,
 					     port->config->port.boundary,
 					     port->config->port.n_boundary);
+	if (err == -ENOSPC && !error->text[0])
+		snprintf(error->text, sizeof(error->text),
+			 "no room for its %u prefixes of boundary: all ports together may have %d; "
+			 "say it with fewer, shorter prefixes",
+			 port->config->port.n_boundary, MCASTD_MAX_PREFIXES);
 	if (!err)
 		err = engine_port_link(port->daemon->engine, port->slot, &state,
 				       loop_now(port->daemon->loop), &port->daemon->actions);
@@ -277,7 +294,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	if (!err)
 		err = apply_port(port, link, &error);
 	if (!err)
-		err = apply_link(port, link);
+		err = apply_link(port, link, &error);
 	if (err) {
 		if (!error.text[0])
 			snprintf(error.text, sizeof(error.text), "%s", strerror(-err));
@@ -318,16 +335,44 @@ static bool add_matching(void *arg, const struct netlink_link *link)
 	return true;
 }
 
-static void ports_add(struct daemon *daemon)
+/* The interfaces that have a section of their own, and are there or not. */
+static void add_named(struct daemon *daemon, bool there)
 {
-	netlink_each(daemon->netlink, add_adopted, daemon);
 	for (size_t i = 0; i < daemon->config->n_interfaces; i++) {
 		const struct config_interface *section = &daemon->config->interfaces[i];
 
-		if (!section->is_pattern && !port_find(daemon, section->name))
+		if (!section->is_pattern && !port_find(daemon, section->name) &&
+		    !!netlink_find(daemon->netlink, section->name) == there)
 			port_new(daemon, section->name);
 	}
+}
+
+/* What is not there comes last: there may not be room for all. */
+static void ports_add(struct daemon *daemon)
+{
+	unsigned int refused = daemon->ports_refused;
+
+	netlink_each(daemon->netlink, add_adopted, daemon);
+	add_named(daemon, true);
 	netlink_each(daemon->netlink, add_matching, daemon);
+	add_named(daemon, false);
+	if (daemon->ports_refused == refused)
+		daemon->ports_refused = 0;
+}
+
+/* Those without a section now, and those of a pattern that are not there any more. */
+static void ports_remove(struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+
+		if (!port)
+			continue;
+		port->config = config_find(daemon->config, port->name);
+		if (!port->config ||
+		    (port->config->is_pattern && !netlink_find(daemon->netlink, port->name)))
+			port_free(port);
+	}
 }
 
 /*
@@ -432,17 +477,8 @@ void ports_sync(struct daemon *daemon)
 {
 	const char *no_transmit;
 
+	ports_remove(daemon);
 	ports_add(daemon);
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		struct port *port = daemon->ports[slot];
-
-		if (!port)
-			continue;
-		port->config = config_find(daemon->config, port->name);
-		if (!port->config ||
-		    (port->config->is_pattern && !netlink_find(daemon->netlink, port->name)))
-			port_free(port);
-	}
 	no_transmit = find_no_transmit(daemon);
 	sync_all(daemon, no_transmit);
 	/* What only attaching could show. */

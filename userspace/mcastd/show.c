@@ -491,6 +491,9 @@ static json_t *show_statistics(struct daemon *daemon, const char *name, size_t l
 
 	if (http)
 		json_object_set_new(object, "http", http);
+	if (!name)
+		json_object_set_new(object, "routes-not-installed",
+				    json_count(daemon->n_open_routes));
 	return object;
 }
 
