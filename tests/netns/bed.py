@@ -6,7 +6,8 @@ The test bed of docs/CONFORMANCE.md: an upstream u and two downstreams d1 and d2
                                      d2 ---- h3 10.0.2.10
 """
 
-from lab import Daemon, Router, packet
+from lab import Daemon, Router, packet, wait_for
+from lab.daemon import SLOWNESS
 
 G = "239.1.1.1"  # any-source
 GS = "232.1.1.1"  # source-specific
@@ -115,3 +116,36 @@ def as_sent(frame, message, *, mac, source, destination):
     """
     ident, flags = frame[18] << 8 | frame[19], (frame[20] << 8 | frame[21]) & 0x4000
     return packet.igmp_frame(mac, source, destination, message, ident=ident, flags_offset=flags)
+
+
+class Watcher:
+    """
+    Shows that forwarding and IGMP go on, whatever else happens within the context: a stream to a
+    member, of which no packet may be missing or come twice, and at the end a host that joins and
+    is served.
+    """
+
+    def __init__(self, mcastd, source, member, newcomer, *, rate=100):
+        self.mcastd, self.source, self.newcomer = mcastd, source, newcomer
+        self.receiver = member.receiver("239.200.1.1").join()
+        mcastd.wait_member(member.port.name, "239.200.1.1")
+        self.stream = source.stream("239.200.1.1").start(rate)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.check()
+
+    def check(self):
+        late = self.newcomer.receiver("239.200.1.2").join()
+        sender = self.source.stream("239.200.1.2").start(100)
+        wait_for(late.drain, 5 * SLOWNESS, "the newcomer served")
+        sender.stop()
+        sent = self.stream.stop()
+        wait_for(lambda: self.numbers()[-1:] == [sent - 1], 5 * SLOWNESS, "the last of the stream")
+        assert self.numbers() == list(range(sent)), "lost or doubled"
+
+    def numbers(self):
+        return [number for _source, _stream, number in self.receiver.drain()]

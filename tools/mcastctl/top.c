@@ -266,6 +266,9 @@ static void draw_line(int y, const struct view_info *view, const char *(*cell)(c
 		int width = view->columns[i].width;
 		const char *text = cell(arg, i);
 
+		/* The last column takes what is left; a number that does not fit is left out. */
+		if (x + abs(width) > COLS)
+			break;
 		if (width < 0)
 			mvprintw(y, x, "%*.*s", -width, -width, text);
 		else
@@ -287,14 +290,15 @@ static const char *row_cell(const void *arg, int i)
 static void draw_head(const struct top *top)
 {
 	static const char *const orders[] = { "packets", "bits", "name" };
-	char packets[TEXT_MAX], bits[TEXT_MAX];
+	char packets[TEXT_MAX], bits[TEXT_MAX], omitted[TEXT_MAX] = "", head[256];
 
-	mvprintw(0, 0, "mcastd: %zu %s", top->n_rows, views[top->view].title);
 	if (top->omitted > 0)
-		printw(" (and %.0f more)", top->omitted);
-	printw(", %s packets/s, %s bit/s, by %s%s%s", format_count(top->packets_s, packets),
-	       format_count(top->bits_s, bits), orders[top->order],
-	       top->reverse ? ", reversed" : "", top->held ? ", held" : "");
+		snprintf(omitted, sizeof(omitted), " (and %.0f more)", top->omitted);
+	snprintf(head, sizeof(head), "mcastd: %zu %s%s, %s packets/s, %s bit/s, by %s%s%s",
+		 top->n_rows, views[top->view].title, omitted,
+		 format_count(top->packets_s, packets), format_count(top->bits_s, bits),
+		 orders[top->order], top->reverse ? ", reversed" : "", top->held ? ", held" : "");
+	mvaddnstr(0, 0, head, COLS);
 	if (top->problem[0]) {
 		attron(A_BOLD);
 		mvprintw(1, 0, "%.*s", COLS, top->problem);
@@ -311,6 +315,8 @@ static void draw_keys(void)
 
 	move(LINES - 1, 0);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (getcurx(stdscr) + (int)strlen(words[i]) > COLS)
+			break;
 		attron(A_BOLD);
 		printw("%c", words[i][0]);
 		attroff(A_BOLD);
