@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The router is a host too: programs on it that join groups (issue: its own memberships)."""
 
+import time
+
 import pytest
 from bed import G, QUICK, Bed
 from lab import packet
@@ -48,3 +50,26 @@ def test_local_join_of_a_forwarded_group(lab):
                         what="the log line")
         explained = bed.mcastd.ctl("explain", "192.0.2.1", G)["explanation"]
         assert any(line.startswith("this host: no:") for line in explained), explained
+
+
+def test_queries_for_the_kernel_are_limited(lab):
+    """A flood of queries is not handed on: what the kernel's IP receives is a few of them."""
+    bed = Bed(lab)
+
+    def received():
+        with bed.router.space.entered(), open("/proc/thread-self/net/netstat",
+                                              encoding="ascii") as file:
+            names, values = (line.split() for line in file if line.startswith("IpExt:"))
+        return int(values[names.index("InMcastPkts")])
+
+    with bed.daemon(QUICK.replace("= 2", "= 1000")) as bed.mcastd:
+        before = received()
+        for _ in range(100):
+            time.sleep(0.005)
+            for group in ("0.0.0.0", G):
+                bed.source.send_igmp(packet.ALL_SYSTEMS if group != G else G,
+                                     packet.igmp_query(group, mrc=5), source="10.9.0.1")
+        bed.mcastd.wait(lambda: bed.mcastd.statistics("u")["received"]["queries"] >= 100,
+                        what="the queries")
+        bed.router.settle()
+        assert 5 <= received() - before <= 20

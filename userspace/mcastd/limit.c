@@ -23,13 +23,13 @@
 #define LOSS_CHECK_MS 500
 
 static const uint32_t windows[MCASTD_PUNTS] = {
-	[MCASTD_PUNT_QUERY] = 32,
-	[MCASTD_PUNT_REPORT] = 160,
+	[MCASTD_PUNT_QUERY] = 64,
+	[MCASTD_PUNT_REPORT] = 128,
 	[MCASTD_PUNT_LARGE] = 48,
 };
 
 /* All of it may come by one queue, and then CPUs that raced for the last place. */
-_Static_assert(32 + 160 + 48 < XSK_RX_FRAMES, "a ring has room for all windows");
+_Static_assert(64 + 128 + 48 < XSK_RX_FRAMES, "a ring has room for all windows");
 
 static uint64_t rate_of(const struct config_interface *config, enum mcastd_punt punt)
 {
