@@ -490,7 +490,8 @@ def test_slow_and_silent_clients_are_cut_off(web):
     web.assert_well()
 
 
-@pytest.mark.parametrize("request_head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 99])
+@pytest.mark.parametrize("request_head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n",
+                                          b"\xff" * 99])
 def test_thousand_clients(web, request_head):
     """They cost the latest among them their connection, and the daemon nothing."""
     pid = web.process()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the log tells, and where: lines, the journal's fields, how much of it, and nothing at rest."""
+"""What the log tells, and where: lines, the journal's fields, how much, and nothing at rest."""
 
 import os
 import re
@@ -128,7 +128,7 @@ def test_journal_that_is_gone(lab, monkeypatch):
 
 @pytest.mark.parametrize("level", ["notice", "info"])
 def test_no_noise_at_rest(lab, level):
-    """Queries, answers to them and data that flows are no events: not one line in three intervals."""
+    """Queries, answers to them and data that flows are no events: not a line in three intervals."""
     bed = Bed(lab)
     with bed.daemon("query-interval = 2\nquery-max-response-time = 1\n",
                     log_level=level) as daemon:
@@ -144,7 +144,7 @@ def test_no_noise_at_rest(lab, level):
 
 
 def test_flood_makes_few_lines(lab):
-    """What any host can send makes some lines a second at most, and the last one counts the others."""
+    """What any host can send makes some lines a second at most; the last counts the others."""
     bed = Bed(lab)
     with bed.daemon(log_level="info") as daemon:
         before = daemon.log().count("\n")

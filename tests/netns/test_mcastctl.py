@@ -143,8 +143,11 @@ phyint eth0 upstream ratelimit 0 threshold 1
 phyint eth1.100 downstream ratelimit 100 threshold 16
     altnet 198.51.100.0/24
     altnet 192.0.2.7
+    blacklist 239.9.0.0/16
+    whitelist 239.0.0.0/8
+phyint eth2 downstream
+    blacklist 239.8.0.0/16
 phyint ppp0 disabled
-defaultdown
 chroot /nowhere
 """)
     result = ctl("convert", "igmpproxy", str(old))
@@ -155,13 +158,23 @@ chroot /nowhere
         'interface "eth0" {', "role = upstream", "ttl-threshold = 1",
         'group-policy = { "permit 239.0.0.0/8", "deny any" }', "}",
         'interface "eth1.100" {', "role = downstream", "ttl-threshold = 16",
-        'altnet = { "198.51.100.0/24", "192.0.2.7" }', "}",
-        'interface "*" { role = downstream }']
+        'altnet = { "198.51.100.0/24", "192.0.2.7" }',
+        'group-policy = { "deny 239.9.0.0/16", "permit 239.0.0.0/8", "deny any" }', "}",
+        'interface "eth2" {', "role = downstream", 'group-policy = { "deny 239.8.0.0/16" }', "}"]
     for word in ("quickleave", "ratelimit 100", "ppp0", "chroot /nowhere"):
         assert re.search(f"# .*{word}", result.stdout)
     check = subprocess.run([os.path.join(output_dir(), "mcastd"), "-t", "-f", str(new)],
                            capture_output=True, text=True, check=False, env=environment())
     assert (check.returncode, check.stderr) == (0, "")
+
+    old.write_text("defaultdown\nphyint eth0 upstream\n")
+    result = ctl("convert", "igmpproxy", str(old))
+    assert result.returncode == 0 and 'interface "*" { role = downstream }' in result.stdout
+
+    # A pattern would take in what is to be left alone: said, not done silently.
+    old.write_text("defaultdown\nphyint eth0 disabled\n")
+    result = ctl("convert", "igmpproxy", str(old))
+    assert result.returncode == 65 and "# not the same: " in result.stdout
 
     old.write_text("phyint eth0 sideways\n")
     result = ctl("conv", "igmp", str(old))

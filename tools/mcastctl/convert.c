@@ -17,9 +17,9 @@
 struct convert {
 	FILE *out; /* interface sections; the lines for the top are printed at once */
 	bool in_section, is_upstream;
-	char *altnets[LISTS_MAX], *whitelists[LISTS_MAX];
-	unsigned int n_altnets, n_whitelists;
-	bool failed;
+	char *altnets[LISTS_MAX], *whitelists[LISTS_MAX], *blacklists[LISTS_MAX];
+	unsigned int n_altnets, n_whitelists, n_blacklists;
+	bool any_disabled, takes_all, failed;
 };
 
 static unsigned int split_line(char *line, char *words[LINE_WORDS_MAX])
@@ -33,13 +33,35 @@ static unsigned int split_line(char *line, char *words[LINE_WORDS_MAX])
 	return n;
 }
 
-static void print_list(FILE *out, const char *name, const char *before, char **items,
-		       unsigned int n, const char *last)
+/* Appends to a list in braces: "before item", ... */
+static void print_items(FILE *out, const char **separator, const char *before, char **items,
+			unsigned int n)
 {
-	fprintf(out, "    %s = {", name);
-	for (unsigned int i = 0; i < n; i++)
-		fprintf(out, "%s \"%s%s\"", i ? "," : "", before, items[i]);
-	fprintf(out, "%s }\n", last);
+	for (unsigned int i = 0; i < n; i++) {
+		fprintf(out, "%s \"%s%s\"", *separator, before, items[i]);
+		*separator = ",";
+	}
+}
+
+static void print_altnets(struct convert *convert)
+{
+	const char *separator = "";
+
+	fprintf(convert->out, "    altnet = {");
+	print_items(convert->out, &separator, "", convert->altnets, convert->n_altnets);
+	fprintf(convert->out, " }\n");
+}
+
+/* What is black is not white; with a white list all others are black. */
+static void print_policy(struct convert *convert)
+{
+	const char *separator = "";
+
+	fprintf(convert->out, "    group-policy = {");
+	print_items(convert->out, &separator, "deny ", convert->blacklists, convert->n_blacklists);
+	print_items(convert->out, &separator, "permit ", convert->whitelists,
+		    convert->n_whitelists);
+	fprintf(convert->out, "%s }\n", convert->n_whitelists ? ", \"deny any\"" : "");
 }
 
 static void free_list(char **items, unsigned int *n)
@@ -57,13 +79,13 @@ static void end_section(struct convert *convert)
 		fprintf(convert->out, "    # altnet: not needed upstream, all sources that do not "
 				      "belong elsewhere are taken\n");
 	else if (convert->n_altnets)
-		print_list(convert->out, "altnet", "", convert->altnets, convert->n_altnets, "");
-	if (convert->n_whitelists)
-		print_list(convert->out, "group-policy", "permit ", convert->whitelists,
-			   convert->n_whitelists, ", \"deny any\"");
+		print_altnets(convert);
+	if (convert->n_whitelists || convert->n_blacklists)
+		print_policy(convert);
 	fprintf(convert->out, "}\n");
 	free_list(convert->altnets, &convert->n_altnets);
 	free_list(convert->whitelists, &convert->n_whitelists);
+	free_list(convert->blacklists, &convert->n_blacklists);
 	convert->in_section = false;
 }
 
@@ -75,6 +97,7 @@ static void begin_section(struct convert *convert, char **words, unsigned int n)
 	end_section(convert);
 	if (strcmp(role, "disabled") == 0) {
 		fprintf(convert->out, "# %s is disabled: it has no section\n", words[1]);
+		convert->any_disabled = true;
 		return;
 	}
 	if (n < 3 || (strcmp(role, "upstream") != 0 && strcmp(role, "downstream") != 0)) {
@@ -118,6 +141,8 @@ static void convert_line(struct convert *convert, char **words, unsigned int n)
 		add_prefix(convert, convert->altnets, &convert->n_altnets, words[1]);
 	} else if (n == 2 && strcmp(words[0], "whitelist") == 0) {
 		add_prefix(convert, convert->whitelists, &convert->n_whitelists, words[1]);
+	} else if (n == 2 && strcmp(words[0], "blacklist") == 0) {
+		add_prefix(convert, convert->blacklists, &convert->n_blacklists, words[1]);
 	} else if (strcmp(words[0], "quickleave") == 0) {
 		printf("# quickleave: mcastd leaves upstream as soon as nobody is left downstream; "
 		       "to stop a\n# stream at the first leave there, write immediate-leave = "
@@ -125,6 +150,7 @@ static void convert_line(struct convert *convert, char **words, unsigned int n)
 	} else if (strcmp(words[0], "defaultdown") == 0) {
 		end_section(convert);
 		fprintf(convert->out, "interface \"*\" { role = downstream }\n");
+		convert->takes_all = true;
 	} else {
 		printf("# has no equal:");
 		for (unsigned int i = 0; i < n; i++)
@@ -155,6 +181,12 @@ int convert_run(const char *path)
 			convert_line(&convert, words, n);
 	}
 	end_section(&convert);
+	if (convert.any_disabled && convert.takes_all) {
+		fprintf(convert.out,
+			"# not the same: this takes disabled interfaces, too; name those "
+			"you want instead of \"*\"\n");
+		convert.failed = true;
+	}
 	fclose(convert.out);
 	fputs(sections, stdout);
 	free(sections);
