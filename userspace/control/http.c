@@ -72,7 +72,7 @@ static void retry_later(struct http *http)
 /* With descriptors it starts the process, without it ends it. Returns 0 or -errno. */
 static int order(const struct http *http, const int *fds, size_t n)
 {
-	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
 	struct http_order text = { .number = http->number };
 	struct iovec part = { &text, sizeof(text) };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -80,7 +80,7 @@ static int order(const struct http *http, const int *fds, size_t n)
 	if (http->starter_fd < 0)
 		return -EPIPE;
 	if (n) {
-		struct cmsghdr *cmsg = (struct cmsghdr *)control;
+		struct cmsghdr *cmsg = (void *)control;
 
 		message.msg_control = control;
 		message.msg_controllen = CMSG_SPACE(n * sizeof(int));
@@ -89,7 +89,8 @@ static int order(const struct http *http, const int *fds, size_t n)
 		cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
 	}
-	return sendmsg(http->starter_fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	/* Whatever has become of the starter, we do not wait for it. */
+	return sendmsg(http->starter_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
 static void lose_starter(struct http *http)
@@ -249,8 +250,8 @@ static uint64_t start_due(void *arg, uint64_t now)
 /* --- Life --------------------------------------------------------------------------------------
  */
 
-/* The program anew, with descriptors 0 to 3 and no others. Returns 0 or -errno. */
-static int spawn(int fd, enum privilege_filter filter)
+/* The program, with descriptors 0 to 3 and no others. Returns 0 or -errno. */
+static int spawn(const char *program, int fd, enum privilege_filter filter)
 {
 	char mode[8];
 	char *argv[] = { (char[]){ HTTP_PROCESS_NAME }, mode, NULL };
@@ -283,13 +284,13 @@ static int spawn(int fd, enum privilege_filter filter)
 	if (!error)
 		error = posix_spawnattr_setsigdefault(&attributes, &all);
 	if (!error)
-		error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv, envp);
+		error = posix_spawn(&pid, program, &files, &attributes, argv, envp);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
 	return -error;
 }
 
-static int open_starter(struct http *http, enum privilege_filter filter)
+static int open_starter(struct http *http, const char *program, enum privilege_filter filter)
 {
 	int pair[2], theirs, error;
 
@@ -298,7 +299,7 @@ static int open_starter(struct http *http, enum privilege_filter filter)
 	/* Above the numbers that the starter gets, so that none is overwritten. */
 	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, HTTP_STARTER_FDS);
 	close(pair[1]);
-	error = theirs < 0 ? -errno : spawn(theirs, filter);
+	error = theirs < 0 ? -errno : spawn(program, theirs, filter);
 	if (theirs >= 0)
 		close(theirs);
 	if (!error) {
@@ -312,7 +313,8 @@ static int open_starter(struct http *http, enum privilege_filter filter)
 	return error;
 }
 
-struct http *http_new(struct loop *loop, struct server *server, enum privilege_filter filter)
+struct http *http_new(struct loop *loop, struct server *server, const char *program,
+		      enum privilege_filter filter)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int error;
@@ -327,7 +329,7 @@ struct http *http_new(struct loop *loop, struct server *server, enum privilege_f
 		free(http);
 		return NULL;
 	}
-	error = open_starter(http, filter);
+	error = program ? open_starter(http, program, filter) : 0;
 	if (error)
 		log_error("HTTP: cannot start the process that starts it: %s", strerror(-error));
 	return http;

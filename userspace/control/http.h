@@ -22,7 +22,7 @@
 #include "platform/loop.h"
 #include "platform/privilege.h"
 
-/* argv[0] by which main() knows that it is to be the starter. */
+/* argv[0] by which main() knows that it is to be the starter: it calls http_starter_main(). */
 #define HTTP_PROCESS_NAME "mcastd-http"
 
 struct http_address {
@@ -42,10 +42,12 @@ struct http;
 
 /*
  * Starts the starter, which takes privileges that may be given up afterwards. No HTTP until
- * http_listen(); loop and server must outlive it. Returns NULL when memory ran out; a starter that
- * cannot be had is logged, and told again by http_listen().
+ * http_listen(); loop and server must outlive it. program: the path of one whose main() knows
+ * HTTP_PROCESS_NAME, no other; NULL: there is no starter, and no HTTP. Returns NULL when memory
+ * ran out; a starter that cannot be had is logged, and told again by http_listen().
  */
-struct http *http_new(struct loop *loop, struct server *server, enum privilege_filter filter);
+struct http *http_new(struct loop *loop, struct server *server, const char *program,
+		      enum privilege_filter filter);
 /*
  * Serves at this address, which http_address_parse() accepts, from now on; NULL: nowhere. The same
  * address as before changes nothing. What does not work is logged and tried again.

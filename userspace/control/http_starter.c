@@ -91,7 +91,7 @@ static void process_ended(struct starter *starter)
 /* Returns how many descriptors came with the order, or -1: the daemon is gone. */
 static int receive(struct http_order *order, int fds[ORDER_FDS])
 {
-	char control[CMSG_SPACE(ORDER_FDS * sizeof(int))];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(ORDER_FDS * sizeof(int))];
 	struct iovec part = { order, sizeof(*order) };
 	struct msghdr message = { .msg_iov = &part,
 				  .msg_iovlen = 1,

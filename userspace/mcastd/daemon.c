@@ -337,7 +337,8 @@ static int open_server(struct daemon *daemon)
 
 static int open_http(struct daemon *daemon)
 {
-	daemon->http = http_new(daemon->loop, daemon->server, daemon->options.filter);
+	daemon->http = http_new(daemon->loop, daemon->server, daemon->options.http_program,
+				daemon->options.filter);
 	if (!daemon->http)
 		return -ENOMEM;
 	http_listen(daemon->http, daemon->config->http_listen);

@@ -112,6 +112,7 @@ struct daemon_options {
 	enum log_level log_level;
 	bool to_syslog;
 	enum privilege_filter filter;
+	const char *http_program; /* for http_new(); NULL: no HTTP */
 };
 
 struct daemon {

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 		.socket_path = "/run/mcastd.sock",
 		.bpffs_dir = MCASTD_PIN_DIR,
 		.log_level = LOG_LEVEL_NOTICE,
+		.http_program = "/proc/self/exe",
 	};
 	bool test = false;
 	int opt;
