@@ -287,6 +287,28 @@ def test_reload_says_why_not(lab):
         assert mcastd.ctl.run("reload").returncode == 0
 
 
+def test_counters_carry_on_through_reloads(lab):
+    """Of flows, of ports and of messages; those of a port that the difference touches, too."""
+    bed = Bed(lab)
+
+    def counters():
+        flow = next(f for f in mcastd.ctl("show", "flows")["flows"] if f["group-address"] == G)
+        port = mcastd.statistics("d1")
+        return (flow["packets"], port["data"]["sent-packets"], port["received"]["reports"],
+                port["sent"]["queries"])
+
+    with bed.daemon() as mcastd:
+        bed.h1.receiver(G).join()
+        mcastd.wait_member("d1", G)
+        for number, d1 in enumerate(([], ["ttl-threshold = 2"], ["immediate-leave = true"]), 1):
+            mcastd.reload(bed.config(d1=d1))
+            bed.send(count=5)
+            bed.router.settle()
+            packets, sent, reports, queries = counters()
+            assert (packets, sent) == (5 * number, 5 * number)
+            assert reports >= 1 and queries >= 1
+
+
 def test_log_level_and_flush(lab):
     bed = Bed(lab)
     with bed.daemon() as mcastd:

@@ -13,7 +13,7 @@ import time
 
 from bed import G, GS, S1, Bed
 from lab import output_dir
-from lab.daemon import environment
+from lab.daemon import ROOT, environment
 
 
 def ctl(*words):
@@ -180,3 +180,33 @@ chroot /nowhere
     result = ctl("conv", "igmp", str(old))
     assert result.returncode == 65 and "# not understood: phyint eth0 sideways" in result.stdout
     assert ctl("convert", "igmpproxy", str(tmp_path / "missing")).returncode == 66
+
+
+def complete(line, path):
+    """What bash offers for the last word of a command line."""
+    words = line.split(" ")
+    script = (f"mcastctl() {{ {output_dir()}/mcastctl \"$@\"; }}; . deploy/mcastctl.bash; "
+              f"COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; "
+              "_mcastctl; printf '%s\\n' \"${COMPREPLY[@]}\"")
+    result = subprocess.run(["bash", "-c", script.replace("SOCKET", path)], cwd=ROOT, text=True,
+                            capture_output=True, check=True, env=environment())
+    assert not result.stderr
+    return result.stdout.split()
+
+
+def test_completion(lab):
+    """Commands as mcastctl knows them, and the names of the daemon's interfaces."""
+    bed = Bed(lab)
+    with bed.daemon() as daemon:
+        path = daemon.socket_path
+        known = set(re.findall(r"^  ([a-z]+) ?", ctl("--help").stdout.split("abbreviated:")[1],
+                               re.M))
+        assert set(complete("mcastctl ", path)) == known
+        shown = set(re.findall(r"^  show ([a-z]+)", ctl("--help").stdout, re.M))
+        assert set(complete("mcastctl show ", path)) == shown
+        assert complete("mcastctl show up", path) == ["upstream"]
+        assert complete("mcastctl -j log no", path) == ["none", "notice"]
+        assert set(complete("mcastctl -u SOCKET show groups ", path)) == {"u", "d1", "d2"}
+        assert complete("mcastctl -u SOCKET explain 192.0.2.1 239.1.1.1 d2", path) == ["d2"]
+        assert complete("mcastctl show version ", path) == []
+        assert "--json" in complete("mcastctl --", path)
