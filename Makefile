@@ -209,6 +209,11 @@ bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)tools/bench/run
 
+MINUTES ?= 30
+soak: deps ## churn for MINUTES, and whether the daemon grows; see docs/SCALE.md (root)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)MCASTD_OUT=$(abspath $(OUT)) tools/soak --minutes $(MINUTES)
+
 lint: $(BPF_SKEL) out/bpf/bench.skel.h ## clang-format, clang-tidy, cppcheck, shellcheck, layers
 	$(Q)tools/lint
 
@@ -251,7 +256,7 @@ clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
-	check-threads check-vm check-conformance check-fuzz fuzz bench lint install uninstall deb clean
+	check-threads check-vm check-conformance check-fuzz fuzz bench soak lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
