@@ -9,6 +9,7 @@ import os
 import random
 import struct
 import time
+from statistics import median
 
 from bed import G, GS, LATE, Bed, through
 from lab import SLOWNESS, packet
@@ -100,7 +101,7 @@ class Watch:
             numbers = [number for _source, _stream, number in receiver.drain()]
             stream = self.streams[receiver.group]
             assert numbers == list(range(numbers[0], stream.sent)), \
-                f"{receiver.group}: {len(numbers)} of {stream.sent - numbers[0]}"
+                f"{receiver.space.name} {receiver.group}: {len(numbers)} of {stream.sent - numbers[0]}"
 
     def check_queries(self):
         """General queries come on time on every downstream port."""
@@ -109,8 +110,8 @@ class Watch:
                      if packet.Message(f.data).is_general_query]
             gaps = [later - sooner for sooner, later in zip(times, times[1:])]
             assert len(times) >= (time.monotonic() - self.begin) / QI - 1
-            assert sorted(gaps)[len(gaps) // 2] < QI + 0.3 * SLOWNESS, f"{host.label}: {gaps}"
-            assert max(gaps) < QI + LATE * SLOWNESS, f"{host.label}: {gaps}"
+            assert median(gaps or [0]) < QI + 0.3 * SLOWNESS, f"{host.label}: {gaps}"
+            assert max(gaps or [0]) < QI + LATE * SLOWNESS, f"{host.label}: {gaps}"
 
     def check_amplification(self):
         """L-AMPL: what is sent is bounded by time, not by what arrives."""
@@ -155,7 +156,7 @@ class Watch:
         self.check_daemon()
 
     def check_daemon(self):
-        assert self.resident() - self.memory < 32e6
+        assert self.resident() - self.memory < 32e6 * SLOWNESS
         assert len(self.mcastd.log().splitlines()) < 200
         for name in ("u", "d1", "d2"):
             assert self.mcastd.interface(name)["state"] == "up"
@@ -231,12 +232,30 @@ def test_flood_of_reports(lab):
         flood.stop()
         watch.report(flood)
         print(f"joins on another port took up to {max(delays) * 1000:.0f} ms")
-        assert sorted(delays)[len(delays) // 2] < 1 * SLOWNESS  # but for what else the machine does
+        assert median(delays) < 1 * SLOWNESS  # but for what else the machine does
         assert watch.moved()["igmp-limited"] > flood.sent / 2
         mcastd.wait(lambda: "igmp-note" not in mcastd.interface("d1"), HOLD + 3, "the end of it")
         mcastd.wait(lambda: mcastd.interface("d1")["groups"] == 2, GMI + 3, "what was, and no more")
         watch.check_all()
         assert mcastd.log().count("IGMP is lost") == 1
+
+
+def test_restart_in_a_flood(lab):
+    """L-RATE, L-RESTART: a new daemon that cannot hear its members does not end their streams."""
+    with Watch(lab) as watch:
+        bed, mcastd = watch.bed, watch.mcastd
+        flood = Flood(bed.h1.space, "eth0", storm(bed, random.Random(SEED))[:5])
+        lab.callback(flood.close)
+        flood.start()
+        time.sleep(0.5)
+        mcastd.crash()
+        mcastd.start()
+        time.sleep(max(SECONDS, 3))  # longer than a new daemon waits for hosts to report
+        flood.stop()
+        mcastd.wait(lambda: "igmp-note" not in mcastd.interface("d1"), HOLD + 3, "the end of it")
+        for group in (G, GS):
+            mcastd.wait_member("d1", group)
+        watch.check_streams()
 
 
 def queries(bed):
@@ -262,7 +281,7 @@ def test_flood_of_queries(lab):
         flood = Flood(watch.bed.source.space, "eth0", queries(watch.bed))
         lab.callback(flood.close)
         flood.start()
-        numbers, end = iter(range(1, 200)), time.monotonic() + max(SECONDS, 2.5)
+        numbers, end = iter(range(1, 200)), time.monotonic() + max(SECONDS, 1.5)
         while time.monotonic() < end:
             group = f"239.5.0.{next(numbers)}"
             watch.bed.h3.report((packet.TO_EX, group, ()))
@@ -287,7 +306,7 @@ def test_flood_of_large_data(lab):
             bed.h1.mac, bed.h1.address, "239.6.0.1", bytes(2000))])
         lab.callback(flood.close)
         flood.start()
-        number, end = 0, time.monotonic() + max(SECONDS, 2.5)
+        number, end = 0, time.monotonic() + max(SECONDS, 1.5)
         while time.monotonic() < end:
             number += 1
             bed.h1.report((packet.TO_EX, f"239.5.1.{number % 250}", ()))
@@ -330,7 +349,7 @@ def test_rate_limit(lab):
         mcastd.reload(bed.config(CONFIG))
         mcastd.wait(lambda: join(bed.h1, "d1", 2)[:2] == (60, 0), 3, "the new limit")
         mcastd.reload(bed.config(CONFIG, d1=["igmp-rate-limit = 0"]))
-        for third in range(3, 40):
+        for third in range(3, 23):
             mcastd.wait(lambda t=third: join(bed.h1, "d1", t)[:2] == (60, 0), 3, "no limit")
 
 
@@ -487,7 +506,7 @@ def test_malformed_frames(lab):
         bed.router_mac = packet.mac_bytes(bed.d1.mac)
         crafted = [*igmp_frames(bed), *data_frames(bed)]
         random_ones = mutated([f for f in crafted if len(f) > 42 and packet.is_igmp(f)], dice)
-        sent, end = [], time.monotonic() + max(SECONDS, 2.5)
+        sent, end = [], time.monotonic() + max(SECONDS, 1.5)
         while time.monotonic() < end:
             batch = crafted if not sent else [next(random_ones) for _ in range(200)]
             for number, frame in enumerate(batch):

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,6 +248,52 @@ static void test_signals(void **state)
 	assert_int_equal(got, SIGUSR1);
 }
 
+struct crowd {
+	unsigned int calls, calls_before, most;
+};
+
+static void on_crowd(void *arg, uint32_t events)
+{
+	struct crowd *crowd = arg;
+
+	(void)events;
+	crowd->calls++;
+}
+
+static uint64_t count_crowd(void *arg, uint64_t now)
+{
+	struct crowd *crowd = arg;
+
+	if (crowd->calls - crowd->calls_before > crowd->most)
+		crowd->most = crowd->calls - crowd->calls_before;
+	crowd->calls_before = crowd->calls;
+	return now;
+}
+
+/* However many descriptors are ready at all times: deadlines are looked at in between. */
+static void test_crowd(void **state)
+{
+	struct loop_fd *entries[100];
+	struct crowd crowd = { 0 };
+	int fds[100], id;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		fds[i] = eventfd(1, EFD_CLOEXEC);
+		entries[i] = loop_add_fd(loop, fds[i], EPOLLIN, on_crowd, &crowd);
+		assert_non_null(entries[i]);
+	}
+	id = loop_add_deadline(loop, 0, count_crowd, &crowd);
+	run_ms(20);
+	assert_true(crowd.calls > 200);
+	assert_in_range(crowd.most, 1, 8);
+	loop_remove_deadline(loop, id);
+	for (int i = 0; i < 100; i++) {
+		loop_remove_fd(entries[i]);
+		close(fds[i]);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -271,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_remove_in_callback),
 		cmocka_unit_test(test_change_events),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -477,11 +477,12 @@ static int daemon_start(struct daemon *daemon)
 		return exit_status(err);
 	open_features(daemon);
 	log_notice("mcastd %s", MCASTD_VERSION);
-	loop_add_deadline(daemon->loop, daemon->started + relearn_ms(daemon->config), relearned_due,
-			  daemon);
 	if (notify_watchdog_ms())
 		loop_add_deadline(daemon->loop, daemon->started, watchdog_due, daemon);
 	ports_sync(daemon);
+	/* The startup queries are out only now. */
+	loop_add_deadline(daemon->loop, loop_now(daemon->loop) + relearn_ms(daemon->config),
+			  relearned_due, daemon);
 	notify_status(daemon, true);
 	loop_on_gap(daemon->loop, after_gap, daemon);
 	return EX_OK;
