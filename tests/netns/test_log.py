@@ -151,7 +151,8 @@ def test_flood_makes_few_lines(lab):
         broken = packet.igmp_report((4, G, []), bad_checksum=True)
         for _ in range(500):
             bed.h1.send_igmp(packet.ALL_V3_ROUTERS, broken)
-        daemon.wait(lambda: daemon.statistics("d1")["errors"]["checksum"] == 500)
+        # A slow daemon need not have read them all.
+        daemon.wait(lambda: daemon.statistics("d1")["errors"]["checksum"] > 50)
         told = [line for line in daemon.log().splitlines()[before:] if "checksum" in line]
         assert 1 <= len(told) < 20 * SLOWNESS
         before = daemon.log().count("\n")
