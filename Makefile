@@ -199,11 +199,12 @@ fuzz: $(FUZZ:%=out/fuzz/%) ## libFuzzer on parsers and engine, FUZZ_SECONDS (60)
 $(OUT)/fuzz/%-replay: $(OUT)/obj/tests/fuzz/%.o $(OUT)/obj/tests/fuzz/replay.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
-out/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_SRC) $(wildcard userspace/*/*.h) | $(BPF_SKEL)
+FUZZ_FLAGS = -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+out/fuzz/obj/%.o: %.c | $(BPF_SKEL)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu11 -g -O1 \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $< $(CORE_SRC) $(wildcard tests/support/*.c) $(SYS_SRC) $(DAEMON_LIBS)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+out/fuzz/fuzz_%: $(patsubst %,out/fuzz/obj/%.o,tests/fuzz/fuzz_% $(basename $(CORE_SRC) $(SYS_SRC) $(SUPPORT_SRC)))
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(DAEMON_LIBS)
 
 bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
