@@ -37,9 +37,9 @@ struct sights {
 
 /* What a port counts that did not go on its way. What no route matches is told flow by flow. */
 static const enum mcastd_verdict drops[] = {
-	MCASTD_TTL_EXPIRED, MCASTD_WRONG_PORT,	 MCASTD_BOUNDARY,      MCASTD_MARTIAN_SOURCE,
-	MCASTD_BAD_HEADER,  MCASTD_BAD_CHECKSUM, MCASTD_UNICAST_FRAME, MCASTD_REDIRECT_FAILED,
-	MCASTD_IGMP_LIMITED,
+	MCASTD_TTL_EXPIRED,    MCASTD_WRONG_PORT,      MCASTD_BOUNDARY,
+	MCASTD_MARTIAN_SOURCE, MCASTD_BAD_HEADER,      MCASTD_BAD_CHECKSUM,
+	MCASTD_UNICAST_FRAME,  MCASTD_REDIRECT_FAILED, MCASTD_IGMP_LIMITED,
 };
 #define N_DROPS (sizeof(drops) / sizeof(drops[0]))
 enum {
