@@ -25,10 +25,11 @@ static const char *const typical =
 	"   \"received\": {\"total\": 6, \"queries\": 1, \"reports\": 2, \"leaves\": 3},"
 	"   \"sent\": {\"queries\": 4, \"reports\": 0, \"leaves\": 0},"
 	"   \"errors\": {\"checksum\": 5, \"too-short\": 0},"
-	"   \"dropped\": {\"bad-ttl\": 8},"
+	"   \"dropped\": {\"bad-ttl\": 8}, \"refused\": {\"groups\": 43},"
 	"   \"data\": {\"arrived\": {\"forwarded\": 9, \"no-route\": 10},"
 	"             \"forwarded-bytes\": 9007199254740993, \"sent-packets\": 11,"
-	"             \"sent-bytes\": 12, \"ttl-threshold\": 13, \"too-big\": 14}}],"
+	"             \"sent-bytes\": 12, \"ttl-threshold\": 13, \"too-big\": 14,"
+	"             \"fragment-limited\": 44}}],"
 	"  \"http\": {\"restarts\": 2}},"
 	" \"flows\": {\"flows\": ["
 	"  {\"group-address\": \"239.1.1.1\", \"source-address\": \"*\","
@@ -58,6 +59,7 @@ static const char *const typical_samples[] = {
 	"mcastd_igmp_errors_total{interface=\"eth1\",reason=\"checksum\"} 5",
 	"mcastd_igmp_errors_total{interface=\"eth1\",reason=\"too-short\"} 0",
 	"mcastd_igmp_dropped_messages_total{interface=\"eth1\",reason=\"bad-ttl\"} 8",
+	"mcastd_igmp_refused_total{interface=\"eth1\",kind=\"groups\"} 43",
 	"mcastd_interface_arrived_frames_total{interface=\"eth1\",verdict=\"forwarded\"} 9",
 	"mcastd_interface_arrived_frames_total{interface=\"eth1\",verdict=\"no-route\"} 10",
 	/* Not through a double: 2^53 + 1. */
@@ -66,6 +68,7 @@ static const char *const typical_samples[] = {
 	"mcastd_interface_sent_bytes_total{interface=\"eth1\"} 12",
 	"mcastd_interface_unsent_packets_total{interface=\"eth1\",reason=\"ttl-threshold\"} 13",
 	"mcastd_interface_unsent_packets_total{interface=\"eth1\",reason=\"too-big\"} 14",
+	"mcastd_interface_unfragmented_packets_total{interface=\"eth1\"} 44",
 	"mcastd_flows 42",
 	"mcastd_flows_omitted 41",
 	"mcastd_flow_packets_total{group=\"239.1.1.1\",source=\"*\"} 15",
