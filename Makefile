@@ -179,9 +179,10 @@ check-threads: ## what has threads, under ThreadSanitizer (root)
 	$(Q)MCASTD_OUT=$(abspath out/tsan) $(PYTEST) -q -p no:cacheprovider -n 4 \
 		$(addprefix tests/netns/,$(THREAD_TESTS))
 
-check-vm: deps-vm ## on Debian's own kernel, emulated: some 15 minutes, not part of check
-	$(Q)$(MAKE) --no-print-directory all build-tests
-	$(Q)tools/vm/run tools/vm/check
+check-vm: deps-vm ## on Debian's own kernel, emulated: half an hour, not part of check
+	$(Q)$(MAKE) --no-print-directory all build-tests deb
+	$(Q)tools/vm/run --timeout 7200 tools/vm/check
+	$(Q)tools/vm/run --timeout 1800 --systemd tools/vm/check systemd
 
 check-conformance: ## every requirement of docs/CONFORMANCE.md has the test it names
 	$(Q)tools/conformance docs/CONFORMANCE.md

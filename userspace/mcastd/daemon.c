@@ -15,6 +15,8 @@
 /* How often failed ports and routes are tried again. */
 #define RETRY_MS 2000
 
+#define LOOPBACK_IFINDEX 1 /* in every namespace */
+
 static void config_warning(void *arg, const char *message)
 {
 	(void)arg;
@@ -363,6 +365,11 @@ static int open_netlink(struct daemon *daemon)
 /* Without it a port whose transmit ability changes is noticed with the next change of a link. */
 static void open_features(struct daemon *daemon)
 {
+	if (dataplane_can_transmit(LOOPBACK_IFINDEX) == -EOPNOTSUPP)
+		log_notice(
+			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
+			"does): for a veth interface turn GRO on at its peer, or set xdp-mode = "
+			"generic");
 	daemon->features_fd = dataplane_watch_open();
 	if (daemon->features_fd >= 0)
 		daemon->features_entry = loop_add_fd(daemon->loop, daemon->features_fd, EPOLLIN,
