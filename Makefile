@@ -72,6 +72,7 @@ BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD)
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h
 
+comma := ,
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 all: $(GEN)/bpf/mcast.bpf.o $(OUT)/mcastd $(OUT)/mcastctl
@@ -128,6 +129,8 @@ $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(OUT)/libsupport.a $(OUT)/libsys.a
 $(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+# Our own allocations can be made to fail there.
+$(OUT)/tests/bpf/memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup)
 $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)

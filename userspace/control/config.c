@@ -493,7 +493,7 @@ struct config *config_read(const char *path, config_error_fn error, void *arg)
 	sections = config_tree_read(&reader, path);
 	if (!config) {
 		config_complain(&reader, (struct config_place){ path, 0 }, "out of memory");
-	} else if (sections) {
+	} else if (sections && !reader.no_memory) {
 		apply_globals(&reader, sections, config, &defaults);
 		/* What a syntax error hides must not be complained about as missing. */
 		if (reader.n_errors == 0)

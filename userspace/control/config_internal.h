@@ -71,6 +71,7 @@ struct config_reader {
 	config_error_fn error;
 	void *arg;
 	unsigned int n_errors;
+	bool no_memory;			     /* what was read is not whole */
 	const struct config_option *options; /* ends with a NULL name */
 };
 

@@ -90,6 +90,7 @@ void config_complain(struct config_reader *reader, struct config_place place, co
 
 static void complain_no_memory(struct config_reader *reader, const char *file)
 {
+	reader->no_memory = true;
 	config_complain(reader, (struct config_place){ file, 0 }, "out of memory");
 }
 
@@ -463,6 +464,8 @@ static struct config_section *read_file(struct tree *tree, const char *path,
 		config_complain(reader, place, "too many includes: does a file include itself?");
 		return NULL;
 	}
+	if (!name)
+		complain_no_memory(reader, path);
 	tree->n_files++;
 	text = read_text(reader, path, place, &len);
 	if (text && name && config_scan(reader, name, text, len) == 0)

@@ -74,7 +74,7 @@ static void tell_open_routes(struct daemon *daemon, size_t n, int error)
 /* Returns true while something has still failed. */
 static bool retry_failed(struct daemon *daemon)
 {
-	bool ports_failed = any_port_failed(daemon);
+	bool ports_failed = any_port_failed(daemon) || daemon->ports_missing;
 	size_t n;
 	int error;
 
@@ -400,6 +400,16 @@ static int open_engine(struct daemon *daemon)
 	return 0;
 }
 
+/* id: may be NULL. Returns 0 or -errno. */
+static int add_deadline(struct daemon *daemon, uint64_t at, loop_deadline_fn fn, int *id)
+{
+	int added = loop_add_deadline(daemon->loop, at, fn, daemon);
+
+	if (id)
+		*id = added;
+	return added < 0 ? added : 0;
+}
+
 static int open_loop(struct daemon *daemon)
 {
 	sigset_t signals;
@@ -413,11 +423,12 @@ static int open_loop(struct daemon *daemon)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
 	daemon->started = loop_now(daemon->loop);
-	daemon->engine_deadline = loop_add_deadline(daemon->loop, LOOP_NEVER, engine_due, daemon);
-	daemon->maintain_deadline =
-		loop_add_deadline(daemon->loop, daemon->started, maintain_due, daemon);
-	daemon->takeover_deadline =
-		loop_add_deadline(daemon->loop, LOOP_NEVER, takeover_due, daemon);
+	if (add_deadline(daemon, LOOP_NEVER, engine_due, &daemon->engine_deadline) ||
+	    add_deadline(daemon, daemon->started, maintain_due, &daemon->maintain_deadline) ||
+	    add_deadline(daemon, LOOP_NEVER, takeover_due, &daemon->takeover_deadline) ||
+	    add_deadline(daemon, LOOP_NEVER, relearned_due, &daemon->relearned_deadline) ||
+	    (notify_watchdog_ms() && add_deadline(daemon, daemon->started, watchdog_due, NULL)))
+		return -ENOMEM;
 	return loop_catch_signals(daemon->loop, &signals, on_signal, daemon);
 }
 
@@ -484,12 +495,10 @@ static int daemon_start(struct daemon *daemon)
 		return exit_status(err);
 	open_features(daemon);
 	log_notice("mcastd %s", MCASTD_VERSION);
-	if (notify_watchdog_ms())
-		loop_add_deadline(daemon->loop, daemon->started, watchdog_due, daemon);
 	ports_sync(daemon);
 	/* The startup queries are out only now. */
-	loop_add_deadline(daemon->loop, loop_now(daemon->loop) + relearn_ms(daemon->config),
-			  relearned_due, daemon);
+	loop_deadline_set(daemon->loop, daemon->relearned_deadline,
+			  loop_now(daemon->loop) + relearn_ms(daemon->config));
 	notify_status(daemon, true);
 	loop_on_gap(daemon->loop, after_gap, daemon);
 	return EX_OK;

@@ -140,9 +140,11 @@ struct daemon {
 	int limit_deadline;
 	uint64_t limit_at;
 	int takeover_deadline;
+	int relearned_deadline;
 	bool takeover_planned;
 	bool links_changed;	    /* netlink told of something that concerns a port */
 	unsigned int ports_refused; /* attempts to add one since there was no room */
+	bool ports_missing;	    /* memory ran out when one was to be added */
 	uint64_t retry_at;	    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes;	    /* that could not be applied */
 	bool routes_stale;	    /* a port or its settings changed: compute all routes anew */

@@ -88,6 +88,7 @@ static void port_new(struct daemon *daemon, const char *name)
 	struct port *port = slot ? calloc(1, sizeof(*port)) : NULL;
 
 	if (!port) {
+		daemon->ports_missing = slot != 0;
 		/* One word stands for all that follow, until there is room again. */
 		if (!daemon->ports_refused++)
 			log_error("%s: not taken, and perhaps others: %s", name,
@@ -352,6 +353,7 @@ static void ports_add(struct daemon *daemon)
 {
 	unsigned int refused = daemon->ports_refused;
 
+	daemon->ports_missing = false;
 	netlink_each(daemon->netlink, add_adopted, daemon);
 	add_named(daemon, true);
 	netlink_each(daemon->netlink, add_matching, daemon);
