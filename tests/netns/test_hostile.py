@@ -146,7 +146,7 @@ class Watch:
                   if name != "send-failed"}
         assert statistics["received"]["total"] + sum(errors.values()) == \
             statistics["data"]["arrived"]["igmp-punted"], statistics
-        assert errors["ring-full"] == 0
+        assert errors["undelivered"] == 0
 
     def check_all(self):
         self.check_streams()

@@ -98,7 +98,7 @@ struct port {
 	struct port_limit limits[MCASTD_PUNTS];
 	uint64_t frames_read, frames_before; /* until the last grant */
 	uint64_t grant_at, loss_check_at;
-	uint64_t ring_lost; /* in rings that are closed */
+	uint64_t undelivered; /* to rings that are closed */
 	uint64_t lost, lost_before_flood;
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
@@ -201,8 +201,8 @@ void limit_port_open(struct port *port);
 /* A frame was read; after some of them, limit_turn_done() makes room for others. */
 void limit_read(struct port *port, const uint8_t *frame, size_t len);
 void limit_turn_done(struct port *port);
-/* Frames that a ring had no room for, which should not be. */
-uint64_t limit_ring_lost(const struct port *port);
+/* Frames that the kernel did not put into a ring: too large for it, or a fault of the limits. */
+uint64_t limit_undelivered(const struct port *port);
 /* Until when some port's hosts may have told something that was lost; in the past: none's. */
 uint64_t limit_held_until(const struct daemon *daemon);
 

@@ -96,9 +96,9 @@ static bool rings_are_empty(const struct port *port)
 
 /* --- losses --- */
 
-uint64_t limit_ring_lost(const struct port *port)
+uint64_t limit_undelivered(const struct port *port)
 {
-	uint64_t lost = port->ring_lost;
+	uint64_t lost = port->undelivered;
 
 	for (unsigned int i = 0; i < port->n_queues; i++) {
 		struct xsk_counters counters;
@@ -109,12 +109,13 @@ uint64_t limit_ring_lost(const struct port *port)
 	return lost;
 }
 
+/* Rings do not overflow; what the kernel did not deliver is data larger than a ring's frames. */
 static uint64_t count_lost(const struct port *port)
 {
 	struct mcastd_port_stats stats = { 0 };
 
 	dataplane_port_stats(port->daemon->dataplane, port->slot, &stats);
-	return stats.verdict[MCASTD_IGMP_LIMITED] + limit_ring_lost(port);
+	return stats.verdict[MCASTD_IGMP_LIMITED];
 }
 
 static void tell_flood(struct port *port)

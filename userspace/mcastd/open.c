@@ -25,7 +25,7 @@ static void close_queues(struct port *port, unsigned int n)
 		struct xsk_counters counters;
 
 		xsk_read_counters(queue->xsk, &counters);
-		port->ring_lost += counters.dropped;
+		port->undelivered += counters.dropped;
 		loop_remove_fd(queue->entry);
 		xsk_close(queue->xsk);
 	}
