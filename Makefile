@@ -153,6 +153,7 @@ check: deps ## every test: lint, unit, BPF, namespaces, fuzz corpora, sanitizers
 	$(Q)$(MAKE) --no-print-directory lint
 	$(Q)$(MAKE) --no-print-directory check-unit check-fuzz check-bpf check-conformance
 	$(Q)$(MAKE) --no-print-directory check-unit SANITIZE=1
+	$(Q)out/asan/tests/bpf/memory
 	$(Q)$(MAKE) --no-print-directory check-netns
 	$(Q)$(MAKE) --no-print-directory check-netns SANITIZE=1
 	$(Q)$(MAKE) --no-print-directory check-threads
