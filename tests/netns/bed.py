@@ -144,8 +144,13 @@ class Watcher:
         wait_for(late.drain, 5 * SLOWNESS, "the newcomer served")
         sender.stop()
         sent = self.stream.stop()
-        wait_for(lambda: self.numbers()[-1:] == [sent - 1], 5 * SLOWNESS, "the last of the stream")
-        assert self.numbers() == list(range(sent)), "lost or doubled"
+        wanted = list(range(sent))
+        try:
+            wait_for(lambda: self.numbers() == wanted, 5 * SLOWNESS)
+        except AssertionError as error:
+            missing = sorted(set(wanted) - set(self.numbers()))
+            raise AssertionError(f"{len(self.numbers())} of {sent} packets; missing: {missing[:9]}"
+                                 f"...{missing[-1:]}\n{self.mcastd.log()[-2000:]}") from error
 
     def numbers(self):
         return [number for _source, _stream, number in self.receiver.drain()]
