@@ -76,6 +76,7 @@ enum variant {
 	MCASTD,
 	MROUTE,
 	BARE,
+	TOUCH,
 	EMPTY,
 	VARIANTS,
 };

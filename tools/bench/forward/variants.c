@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * (a) mcastd's programs with all checks and many routes, (b) the kernel's multicast routing with as
- * many, (c) a bare devmap broadcast, (d) the same with an empty program run for each copy.
+ * many, (c) a bare devmap broadcast, (d) the same after a read and a write of the header, (e) bare
+ * with an empty program run for each copy.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,14 +21,14 @@
 #include "dataplane/dataplane.h"
 #include "forward.h"
 
-const char *const variant_names[VARIANTS] = { "mcastd", "ip_mroute", "bare", "empty" };
+const char *const variant_names[VARIANTS] = { "mcastd", "ip_mroute", "bare", "touch", "empty" };
 
 static struct {
 	struct dataplane *dataplane;
 	char bpffs[64];
 	int mcastd_fd; /* the ingress program */
 	int mroute_fd;
-	int bare_fd[2][PORTS_MAX + 1]; /* without and with an egress program, by fan-out */
+	int bare_fd[VARIANTS][PORTS_MAX + 1]; /* of (c) to (e), by fan-out */
 } ways;
 
 /* --- (a) mcastd --------------------------------------------------------------------------------
@@ -154,10 +155,10 @@ static void open_mroute(void)
 		set_mfc("239.100.0.0", i, 1 + i % mroute_ports(), 1);
 }
 
-/* --- (c), (d) bare broadcast -------------------------------------------------------------------
+/* --- (c) to (e) bare broadcast -------------------------------------------------------------------
  */
 
-static int open_bare(unsigned int fan_out, bool egress)
+static int open_bare(enum variant variant, unsigned int fan_out)
 {
 	struct bench_bpf *bpf = bench_bpf__open();
 	int fd;
@@ -170,13 +171,14 @@ static int open_bare(unsigned int fan_out, bool egress)
 	for (uint32_t i = 0; i < fan_out; i++) {
 		struct mcastd_dev dev = {
 			.ifindex = bed.ports[i],
-			.prog_fd = egress ? (uint32_t)bpf_program__fd(bpf->progs.empty) : 0,
+			.prog_fd =
+				variant == EMPTY ? (uint32_t)bpf_program__fd(bpf->progs.empty) : 0,
 		};
 
 		if (bpf_map_update_elem(bpf_map__fd(bpf->maps.all), &i, &dev, BPF_ANY))
 			die("cannot fill the bare map");
 	}
-	fd = dup(bpf_program__fd(bpf->progs.bare));
+	fd = dup(bpf_program__fd(variant == TOUCH ? bpf->progs.touch : bpf->progs.bare));
 	bench_bpf__destroy(bpf);
 	return fd;
 }
@@ -205,8 +207,6 @@ bool variant_can(enum variant variant, unsigned int fan_out)
 
 int variant_prepare(enum variant variant, unsigned int fan_out)
 {
-	bool egress = variant == EMPTY;
-
 	switch (variant) {
 	case MCASTD:
 		set_mcastd_fan_out(fan_out);
@@ -216,9 +216,9 @@ int variant_prepare(enum variant variant, unsigned int fan_out)
 			set_mfc(GROUP, i, 1, fan_out);
 		return -1;
 	default:
-		if (!ways.bare_fd[egress][fan_out])
-			ways.bare_fd[egress][fan_out] = open_bare(fan_out, egress);
-		return ways.bare_fd[egress][fan_out];
+		if (!ways.bare_fd[variant][fan_out])
+			ways.bare_fd[variant][fan_out] = open_bare(variant, fan_out);
+		return ways.bare_fd[variant][fan_out];
 	}
 }
 
