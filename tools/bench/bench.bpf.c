@@ -30,23 +30,24 @@ static long turn(__u32 i, void *unused)
 {
 	(void)i;
 	(void)unused;
-	return window_open() && (!settings.interval_ns || bpf_ktime_get_ns() >= source.next_ns);
+	return *(volatile __u32 *)&settings.paused ||
+	       (window_open() && (!settings.interval_ns || bpf_ktime_get_ns() >= source.next_ns));
 }
 
 /*
  * Waits for room, and for the time of the next frame. It does so before a batch, as frames only
  * leave when a batch is complete, and it waits here, because frames that the program refuses go
- * back to the pool just as those that the other CPU returns. What has not arrived when the wait is
- * over is lost.
+ * back to the pool just as those that the other CPU returns. If nothing has arrived all the time,
+ * what was under way is lost.
  */
 static __always_inline bool wait(void)
 {
-	if (settings.paused)
-		return false;
+	__u64 told = *(volatile __u64 *)&sinks.told;
+
 	if (bpf_loop(WAIT_TURNS, turn, NULL, 0) < WAIT_TURNS)
-		return true;
-	if (!window_open())
-		source.sent = *(volatile __u64 *)&sinks.told;
+		return !*(volatile __u32 *)&settings.paused;
+	if (told == *(volatile __u64 *)&sinks.told)
+		source.sent = told;
 	return false;
 }
 

@@ -8,9 +8,9 @@
 #include <linux/types.h>
 #include <linux/udp.h>
 
-#define SINKS 4096	  /* interface indexes of sinks */
-#define TELL_EVERY 16	  /* a sink tells the source so often how many frames it has got */
-#define WAIT_TURNS 100000 /* of the source, some milliseconds */
+#define SINKS 4096	   /* interface indexes of sinks */
+#define TELL_EVERY 16	   /* a sink tells the source so often how many frames it has got */
+#define WAIT_TURNS 100000 /* of the source, a few milliseconds */
 
 /*
  * BPF_PROG_RUN has frames start in the middle of a cache line, network cards at the beginning of

@@ -65,7 +65,10 @@ void traffic_describe(unsigned int frame_length);
 /* From CPU 0, without end. */
 void traffic_start(unsigned int frame_length);
 void traffic_stop(void);
-/* Keeps the source from sending, or lets it; what is under way has come out when it returns. */
+/*
+ * Keeps the source from sending; what is under way has come out when it returns. Or lets it send;
+ * what was sent before and has not come out is lost.
+ */
 void traffic_pause(bool paused);
 /* Frames that came out of a port, 0 the first, complete. */
 uint64_t traffic_received(unsigned int port);

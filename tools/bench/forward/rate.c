@@ -11,6 +11,7 @@
 #include "forward.h"
 
 #define SETTLE_MS 10
+#define TURNS_MAX 50 /* that a poller may wait for a busy CPU */
 
 static double now_s(void)
 {
@@ -26,21 +27,24 @@ static double now_s(void)
 static double measure(unsigned int fan_out)
 {
 	uint64_t before[PORTS_MAX], fewest = UINT64_MAX;
-	double start;
+	double start, seconds;
 
 	usleep(SETTLE_MS * 1000);
 	start = now_s();
 	for (unsigned int i = 0; i < fan_out; i++)
 		before[i] = traffic_received(i);
-	do
+	for (unsigned int turn = 0; turn < TURNS_MAX && !stopping; turn++) {
 		usleep(options.interval_ms * 1000);
-	while (options.cpu_time && now_s() - start < options.interval_ms / 2e3 && !stopping);
+		if (!options.cpu_time || now_s() - start >= options.interval_ms / 2e3)
+			break;
+	}
 	for (unsigned int i = 0; i < fan_out; i++) {
 		uint64_t n = traffic_received(i) - before[i];
 
 		fewest = n < fewest ? n : fewest;
 	}
-	return (double)fewest / (now_s() - start);
+	seconds = now_s() - start;
+	return seconds > 0 ? (double)fewest / seconds : 0;
 }
 
 static void measure_variants(unsigned int size, unsigned int fan_out)
@@ -48,7 +52,9 @@ static void measure_variants(unsigned int size, unsigned int fan_out)
 	for (enum variant v = 0; v < VARIANTS && !stopping; v++) {
 		if (!variant_can(v, fan_out))
 			continue;
+		traffic_pause(true);
 		variant_use(v, fan_out);
+		traffic_pause(false);
 		printf("rate %s %u %u %.0f\n", variant_names[v], size, fan_out, measure(fan_out));
 		fflush(stdout);
 	}

@@ -111,7 +111,11 @@ void traffic_stop(void)
 
 void traffic_pause(bool paused)
 {
-	__atomic_store_n(&bed.bpf->bss->settings.paused, paused, __ATOMIC_RELEASE);
+	struct bench_bpf__bss *bss = bed.bpf->bss;
+
+	if (!paused && bss->settings.window)
+		bss->source.sent = bss->sinks.told;
+	__atomic_store_n(&bss->settings.paused, paused, __ATOMIC_RELEASE);
 	if (paused)
 		usleep(DRAIN_MS * 1000);
 }
