@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -79,14 +80,22 @@ def build(name=None):
     return path
 
 
-def program(bed, port):
-    """Name and tag of what runs on a port: alike for all programs of one build."""
+def program_of(bed, port):
+    """(id, tag) of our program on a port; in a dispatcher the last, if there are two."""
     found = bed.router.link(port.name)["xdp"]["prog"]
-    return found["name"], found["tag"]
+    if found["name"] == "mcastd_ingress":
+        return str(found["id"]), found["tag"]
+    status = bed.router.space.run("xdp-loader", "status", port.name)
+    return re.findall(r"mcastd_ingress +(?:native +|skb +)?(\d+) +([0-9a-f]{16})", status)[-1]
+
+
+def program(bed, port):
+    """The tag of what runs on a port: alike for all programs of one build."""
+    return program_of(bed, port)[1]
 
 
 def program_id(bed, port):
-    return bed.router.link(port.name)["xdp"]["prog"]["id"]
+    return program_of(bed, port)[0]
 
 
 class Crowd:

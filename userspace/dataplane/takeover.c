@@ -103,10 +103,11 @@ int dataplane_take_over(struct dataplane *dp, struct dataplane_error *error)
 	int err = 0;
 
 	for (size_t i = 0; i < dp->n_attachments; i++) {
-		struct attachment *at = &dp->attachments[i];
-		int one = at->other_id ? attach_replace_other(dp, at, error) : 0;
-
-		err = err ? err : one;
+		if (!dp->attachments[i].other_id)
+			continue;
+		err = attach_replace_other(dp, &dp->attachments[i], error);
+		if (!err)
+			break;
 	}
 	return err;
 }

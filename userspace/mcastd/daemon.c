@@ -157,6 +157,8 @@ static void after_gap(void *arg, uint64_t gap_ms)
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
 		engine_port_lost(daemon->engine, slot, loop_now(daemon->loop), &daemon->actions);
 	daemon_perform(daemon);
+	daemon->takeover_planned = false;
+	daemon_plan_takeover(daemon);
 }
 
 static uint64_t takeover_due(void *arg, uint64_t now)
@@ -164,12 +166,13 @@ static uint64_t takeover_due(void *arg, uint64_t now)
 	struct daemon *daemon = arg;
 	struct dataplane_error error = { "" };
 
-	daemon->takeover_planned = false;
 	if (dataplane_take_over(daemon->dataplane, &error)) {
 		log_error("%s; tried again", error.text);
-		daemon->takeover_planned = true;
 		return now + RETRY_MS;
 	}
+	if (dataplane_wants_takeover(daemon->dataplane))
+		return now;
+	daemon->takeover_planned = false;
 	log_notice("our programs have taken the place of the earlier ones");
 	ports_sync(daemon); /* what had to wait: another mode, the ports' notes */
 	return daemon->takeover_planned ? now + answer_ms(daemon->config) : LOOP_NEVER;
