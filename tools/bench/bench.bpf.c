@@ -17,13 +17,14 @@ char LICENSE[] SEC("license") = "GPL";
 struct bench_settings settings;
 struct bench_source source;
 struct bench_sinks sinks;
+struct bench_arrived arrived;
 
 /* Is there room for a batch of frames? */
 static __always_inline bool window_open(void)
 {
-	__u64 under_way = source.sent - *(volatile __u64 *)&sinks.told;
+	__s64 under_way = source.sent - *(volatile __u64 *)&sinks.told;
 
-	return !settings.window || under_way + settings.batch <= settings.window;
+	return !settings.window || under_way + settings.batch <= (__s64)settings.window;
 }
 
 static long turn(__u32 i, void *unused)
@@ -137,8 +138,8 @@ int sink(struct xdp_md *ctx)
 	if (!count)
 		return XDP_DROP;
 	++*count;
-	if (key == settings.telling_port && *count % TELL_EVERY == 0)
-		*(volatile __u64 *)&sinks.told = *count;
+	if (key == settings.telling_port && ++arrived.n % TELL_EVERY == 0)
+		*(volatile __u64 *)&sinks.told = arrived.n;
 	if (settings.interval_ns && (void *)(frame + 1) <= (void *)(long)ctx->data_end)
 		take_time(frame);
 	return XDP_DROP;

@@ -8,8 +8,8 @@
 #include <linux/types.h>
 #include <linux/udp.h>
 
-#define SINKS 4096	   /* interface indexes of sinks */
-#define TELL_EVERY 16	   /* a sink tells the source so often how many frames it has got */
+#define SINKS 4096	  /* interface indexes of sinks */
+#define TELL_EVERY 16	  /* a sink tells the source so often how many frames it has got */
 #define WAIT_TURNS 100000 /* of the source, a few milliseconds */
 
 /*
@@ -52,7 +52,11 @@ struct bench_source {
 } LINE;
 
 struct bench_sinks {
-	__u64 told; /* frames that came to telling_port */
+	__u64 told; /* frames that came to telling_port, from time to time */
+} LINE;
+
+struct bench_arrived {
+	__u64 n; /* the same, exactly; whatever CPU they came on */
 } LINE;
 
 #endif
