@@ -371,7 +371,8 @@ static void grant(uint32_t n)
 
 static void open_sockets(struct xsk **xsk)
 {
-	assert_int_equal(xsk_open(xsk, "r1", 0, dataplane_xsks_fd(bed.dp), MCASTD_XSK_INDEX(1, 0)),
+	assert_int_equal(xsk_open(xsk, "r1", 0, XSK_RX_MIN, dataplane_xsks_fd(bed.dp),
+				  MCASTD_XSK_INDEX(1, 0)),
 			 0);
 	grant(100);
 }

@@ -326,6 +326,23 @@ def test_flood_of_large_data(lab):
         watch.check_daemon()
 
 
+def test_a_thousand_at_once(lab):
+    """Hosts that join at the same moment are no flood: the ring has room for most of them."""
+    bed = Bed(lab)
+    with bed.daemon(CONFIG, d1=["igmp-rate-limit = 0"]) as mcastd:
+        frames = [packet.igmp_frame(bed.h1.mac, bed.h1.address, packet.ALL_V3_ROUTERS, report)
+                  for report in (packet.igmp_report((packet.TO_EX, f"239.1.{n // 250}.{n % 250}", ()))
+                                 for n in range(1000))]
+        before = mcastd.statistics("d1")["data"]["arrived"]
+        for frame in frames:
+            bed.h1.send(frame)
+        bed.router.settle()
+        after = mcastd.statistics("d1")["data"]["arrived"]
+        got = after["igmp-punted"] - before["igmp-punted"]
+        assert got >= 896 and got + after["igmp-limited"] - before["igmp-limited"] == 1000
+        mcastd.wait(lambda: mcastd.interface("d1")["groups"] == got, what=f"{got} groups")
+
+
 def test_rate_limit(lab):
     """igmp-rate-limit, igmp-burst: what gets in by one port; another value counts after a reload."""
     bed = Bed(lab)

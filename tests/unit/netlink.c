@@ -342,7 +342,7 @@ static void test_xsk(void **state)
 	assert_true(map_fd >= 0 && program_fd >= 0);
 	packet_fd = open_packet("vb");
 
-	assert_int_equal(xsk_open(&xsk, "va", 0, map_fd, XSK_INDEX), 0);
+	assert_int_equal(xsk_open(&xsk, "va", 0, XSK_RX_MIN, map_fd, XSK_INDEX), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(bpf_xdp_attach((int)ifindex, program_fd, modes[i], NULL), 0);
 		assert_int_equal(netlink_read(netlink), 0);
@@ -381,11 +381,11 @@ static void test_xsk_refused(void **state)
 	map_fd = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks", 4, 4, 8, NULL);
 	assert_int_equal(xsk_queue_count("va"), 1);
 	assert_int_equal(xsk_queue_count("nonexistent"), 1);
-	assert_true(xsk_open(&xsk, "nonexistent", 0, map_fd, 0) < 0);
-	assert_true(xsk_open(&xsk, "va", 5, map_fd, 0) < 0);
+	assert_true(xsk_open(&xsk, "nonexistent", 0, XSK_RX_MIN, map_fd, 0) < 0);
+	assert_true(xsk_open(&xsk, "va", 5, XSK_RX_MIN, map_fd, 0) < 0);
 	/* Not a place in the map: nothing is left open. */
-	assert_true(xsk_open(&xsk, "va", 0, map_fd, 99) < 0);
-	assert_int_equal(xsk_open(&xsk, "va", 0, map_fd, 0), 0);
+	assert_true(xsk_open(&xsk, "va", 0, XSK_RX_MIN, map_fd, 99) < 0);
+	assert_int_equal(xsk_open(&xsk, "va", 0, XSK_RX_MIN, map_fd, 0), 0);
 	xsk_close(xsk);
 	close(map_fd);
 }

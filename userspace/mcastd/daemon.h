@@ -96,6 +96,7 @@ struct port {
 
 	/* limit.c: */
 	struct port_limit limits[MCASTD_PUNTS];
+	unsigned int ring_frames;	     /* that may wait in the smallest AF_XDP ring */
 	uint64_t frames_read, frames_before; /* until the last grant */
 	uint64_t grant_at, loss_check_at;
 	uint64_t undelivered; /* to rings that are closed */

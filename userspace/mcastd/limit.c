@@ -22,14 +22,23 @@
 /* How soon it is noticed that frames were refused. */
 #define LOSS_CHECK_MS 500
 
-static const uint32_t windows[MCASTD_PUNTS] = {
-	[MCASTD_PUNT_QUERY] = 64,
-	[MCASTD_PUNT_REPORT] = 128,
-	[MCASTD_PUNT_LARGE] = 48,
-};
+/* How many queries and large packets may wait; IGMP other than queries has the rest of a ring. */
+#define QUERIES 64
+#define LARGE 48
+#define RACES 16 /* CPUs that took the last place at the same time */
 
-/* All of it may come by one queue, and then CPUs that raced for the last place. */
-_Static_assert(64 + 128 + 48 < XSK_RX_FRAMES, "a ring has room for all windows");
+/* All of it may come by one queue. */
+static uint32_t window_of(const struct port *port, enum mcastd_punt punt)
+{
+	switch (punt) {
+	case MCASTD_PUNT_QUERY:
+		return QUERIES;
+	case MCASTD_PUNT_LARGE:
+		return LARGE;
+	default:
+		return port->ring_frames - QUERIES - LARGE - RACES;
+	}
+}
 
 static uint64_t rate_of(const struct config_interface *config, enum mcastd_punt punt)
 {
@@ -68,7 +77,7 @@ static uint64_t take_tokens(struct port *port, enum mcastd_punt punt, uint64_t w
 static bool grant(struct port *port, enum mcastd_punt punt, uint64_t now)
 {
 	struct port_limit *limit = &port->limits[punt];
-	int32_t closed = (int32_t)(limit->read + windows[punt] - limit->granted);
+	int32_t closed = (int32_t)(limit->read + window_of(port, punt) - limit->granted);
 	uint32_t n;
 
 	if (closed <= 0)
@@ -285,6 +294,7 @@ void limit_port_open(struct port *port)
 							  .tokens = most_tokens(port->config, punt),
 							  .filled_at = now };
 	}
+	port->ring_frames = XSK_RX_MIN;
 	port->lost = count_lost(port);
 	port->grant_at = now;
 	port->loss_check_at = LOOP_NEVER;

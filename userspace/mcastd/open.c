@@ -32,11 +32,11 @@ static void close_queues(struct port *port, unsigned int n)
 }
 
 /* One receive queue: its socket in our map, and in that of another mcastd's program. */
-static int open_queue(struct port *port, unsigned int number)
+static int open_queue(struct port *port, unsigned int number, unsigned int rx_frames)
 {
 	struct dataplane *dataplane = port->daemon->dataplane;
 	struct port_queue *queue = &port->queues[number];
-	int err = xsk_open(&queue->xsk, port->name, number, dataplane_xsks_fd(dataplane),
+	int err = xsk_open(&queue->xsk, port->name, number, rx_frames, dataplane_xsks_fd(dataplane),
 			   MCASTD_XSK_INDEX(port->slot, number));
 
 	if (err)
@@ -55,6 +55,26 @@ fail:
 	return err;
 }
 
+/* Many queues share out what one would have: what arrives at once comes by several of them. */
+static unsigned int rx_frames_of(unsigned int n_queues)
+{
+	unsigned int frames = XSK_RX_MAX;
+
+	while (frames > XSK_RX_MIN && frames * n_queues > 4 * XSK_RX_MAX)
+		frames /= 2;
+	return frames;
+}
+
+static unsigned int smallest_ring(const struct port *port)
+{
+	unsigned int frames = XSK_RX_MAX;
+
+	for (unsigned int i = 0; i < port->n_queues; i++)
+		if (xsk_rx_frames(port->queues[i].xsk) < frames)
+			frames = xsk_rx_frames(port->queues[i].xsk);
+	return frames;
+}
+
 /* As many sockets as the interface has receive queues now. */
 static int sync_queues(struct port *port, struct dataplane_error *error)
 {
@@ -68,7 +88,7 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 	}
 	close_queues(port, n);
 	for (; port->n_queues < n; port->n_queues++) {
-		int err = open_queue(port, port->n_queues);
+		int err = open_queue(port, port->n_queues, rx_frames_of(n));
 
 		if ((err == -EBUSY || err == -EEXIST) &&
 		    dataplane_runs_other(port->daemon->dataplane, port->ifindex)) {
@@ -83,6 +103,7 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 			return err;
 		}
 	}
+	port->ring_frames = smallest_ring(port);
 	return 0;
 }
 

@@ -21,16 +21,15 @@
  * for transmission.
  */
 #define XSK_TX_FRAMES 64
-#define XSK_FRAMES (XSK_TX_FRAMES + XSK_RX_FRAMES)
-#define XSK_RING_SIZE 256
 #define XSK_FRAME_SIZE 4096
-#define XSK_AREA_SIZE ((size_t)XSK_FRAMES * XSK_FRAME_SIZE)
 #define XSK_BUSY_MAX_US 64000
 
 struct xsk {
 	struct xsk_socket *socket;
 	struct xsk_umem *umem;
 	uint8_t *area;
+	size_t area_size;
+	unsigned int rx_frames;
 	struct xsk_ring_prod fill;
 	struct xsk_ring_cons completion;
 	struct xsk_ring_cons rx;
@@ -60,7 +59,7 @@ static void share_out_frames(struct xsk *xsk)
 	for (unsigned int i = 0; i < XSK_TX_FRAMES; i++)
 		xsk->tx_free[i] = (uint64_t)i * XSK_FRAME_SIZE;
 	xsk->n_tx_free = XSK_TX_FRAMES;
-	for (unsigned int i = XSK_TX_FRAMES; i < XSK_FRAMES; i++) {
+	for (unsigned int i = XSK_TX_FRAMES; i < XSK_TX_FRAMES + xsk->rx_frames; i++) {
 		uint64_t address = (uint64_t)i * XSK_FRAME_SIZE;
 
 		fill_with(xsk, &address, 1);
@@ -73,26 +72,42 @@ static void close_socket(struct xsk *xsk)
 		xsk_socket__delete(xsk->socket);
 	if (xsk->umem)
 		xsk_umem__delete(xsk->umem);
+	if (xsk->area)
+		munmap(xsk->area, xsk->area_size);
 	xsk->socket = NULL;
 	xsk->umem = NULL;
+	xsk->area = NULL;
+}
+
+static int map_area(struct xsk *xsk)
+{
+	xsk->area_size = (size_t)(XSK_TX_FRAMES + xsk->rx_frames) * XSK_FRAME_SIZE;
+	xsk->area = mmap(NULL, xsk->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	if (xsk->area != MAP_FAILED)
+		return 0;
+	xsk->area = NULL;
+	return -errno;
 }
 
 static int open_socket(struct xsk *xsk, const char *ifname, unsigned int queue)
 {
 	const struct xsk_umem_config umem_config = {
-		.fill_size = XSK_RING_SIZE,
+		.fill_size = xsk->rx_frames,
 		.comp_size = XSK_TX_FRAMES,
 		.frame_size = XSK_FRAME_SIZE,
 	};
 	const struct xsk_socket_config socket_config = {
-		.rx_size = XSK_RING_SIZE,
+		.rx_size = xsk->rx_frames,
 		.tx_size = XSK_TX_FRAMES,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
 	};
-	int error = xsk_umem__create(&xsk->umem, xsk->area, XSK_AREA_SIZE, &xsk->fill,
-				     &xsk->completion, &umem_config);
+	int error = map_area(xsk);
 
+	if (!error)
+		error = xsk_umem__create(&xsk->umem, xsk->area, xsk->area_size, &xsk->fill,
+					 &xsk->completion, &umem_config);
 	if (!error)
 		error = xsk_socket__create(&xsk->socket, ifname, queue, xsk->umem, &xsk->rx,
 					   &xsk->tx, &socket_config);
@@ -116,8 +131,20 @@ static int open_socket_patiently(struct xsk *xsk, const char *ifname, unsigned i
 	return error;
 }
 
-int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, int xsks_fd,
-	     uint32_t index)
+/* As many frames as may be locked (RLIMIT_MEMLOCK, where CAP_IPC_LOCK is not there either). */
+static int open_socket_as_large_as_may_be(struct xsk *xsk, const char *ifname, unsigned int queue)
+{
+	int error = open_socket_patiently(xsk, ifname, queue);
+
+	while ((error == -ENOBUFS || error == -ENOMEM) && xsk->rx_frames > XSK_RX_MIN) {
+		xsk->rx_frames /= 2;
+		error = open_socket_patiently(xsk, ifname, queue);
+	}
+	return error;
+}
+
+int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, unsigned int rx_frames,
+	     int xsks_fd, uint32_t index)
 {
 	struct xsk *xsk = calloc(1, sizeof(*xsk));
 	int error, fd;
@@ -126,14 +153,8 @@ int xsk_open(struct xsk **xsk_out, const char *ifname, unsigned int queue, int x
 		return -ENOMEM;
 	xsk->xsks_fd = xsks_fd;
 	xsk->index = index;
-	xsk->area = mmap(NULL, XSK_AREA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
-	if (xsk->area == MAP_FAILED) {
-		error = -errno;
-		xsk->area = NULL;
-		goto fail;
-	}
-	error = open_socket_patiently(xsk, ifname, queue);
+	xsk->rx_frames = rx_frames;
+	error = open_socket_as_large_as_may_be(xsk, ifname, queue);
 	if (error)
 		goto fail;
 	share_out_frames(xsk);
@@ -157,8 +178,6 @@ void xsk_close(struct xsk *xsk)
 	if (xsk->in_map)
 		bpf_map_delete_elem(xsk->xsks_fd, &xsk->index);
 	close_socket(xsk);
-	if (xsk->area)
-		munmap(xsk->area, XSK_AREA_SIZE);
 	free(xsk);
 }
 
@@ -191,6 +210,11 @@ unsigned int xsk_receive(struct xsk *xsk, unsigned int budget, xsk_frame_fn fn, 
 	if (done && xsk_ring_prod__needs_wakeup(&xsk->fill))
 		recvfrom(xsk_fd(xsk), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	return done;
+}
+
+unsigned int xsk_rx_frames(const struct xsk *xsk)
+{
+	return xsk->rx_frames;
 }
 
 unsigned int xsk_waiting(const struct xsk *xsk)

@@ -8,17 +8,20 @@
 
 struct xsk;
 
-/* How many frames may wait to be read. */
-#define XSK_RX_FRAMES 256
+/* How many frames may wait to be read: powers of two. Each is a page of locked memory. */
+#define XSK_RX_MIN 256
+#define XSK_RX_MAX 1024
 
 typedef void (*xsk_frame_fn)(void *arg, const uint8_t *frame, size_t len);
 
 /*
  * Opens a socket on one queue of an interface and puts it into the map xsks_fd at `index`. Does not
- * load a program. Returns 0, -EBUSY when another process uses the queue (after trying for an eighth
- * of a second) or -errno.
+ * load a program. rx_frames: XSK_RX_MIN to XSK_RX_MAX; it may become fewer where so much memory
+ * cannot be locked. Returns 0, -EBUSY when another process uses the queue (after trying for an
+ * eighth of a second) or -errno.
  */
-int xsk_open(struct xsk **xsk, const char *ifname, unsigned int queue, int xsks_fd, uint32_t index);
+int xsk_open(struct xsk **xsk, const char *ifname, unsigned int queue, unsigned int rx_frames,
+	     int xsks_fd, uint32_t index);
 /* Takes it out of the map first. */
 void xsk_close(struct xsk *xsk);
 /* Readable when frames wait. When its interface is deleted it falls silent: close it then. */
@@ -33,7 +36,8 @@ unsigned int xsk_receive(struct xsk *xsk, unsigned int budget, xsk_frame_fn fn, 
  */
 int xsk_send(struct xsk *xsk, const uint8_t *frame, size_t len);
 
-/* How many frames wait to be read. */
+/* How many frames may wait to be read, and how many do. */
+unsigned int xsk_rx_frames(const struct xsk *xsk);
 unsigned int xsk_waiting(const struct xsk *xsk);
 
 struct xsk_counters {
