@@ -60,6 +60,8 @@ class Bed:
         Asserts that hosts have received exactly these frames of data since the last time, that
         the others have received none, and the senders nothing of their own, nor any ICMP (D-ICMP).
         """
+        for host, frames in wanted.items():
+            host.wire.wait(packet.is_data, len(frames))  # some may go through the daemon
         self.router.settle()
         for host in self.hosts:
             if host.wire.arrived(packet.is_icmp):
