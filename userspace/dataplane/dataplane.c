@@ -381,8 +381,8 @@ static int open_dir(struct dataplane *dp, struct dataplane_error *error)
 	struct statfs fs;
 
 	if (!made && errno != EEXIST && errno != ENOENT)
-		return dataplane_fail(error, -errno, "%s: the directory cannot be made: %s", dp->dir,
-				      strerror(errno));
+		return dataplane_fail(error, -errno, "%s: the directory cannot be made: %s",
+				      dp->dir, strerror(errno));
 	if (statfs(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
 		if (made)
 			rmdir(dp->dir);

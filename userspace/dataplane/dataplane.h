@@ -98,9 +98,9 @@ int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
 /*
  * Taking over from a daemon of another ABI version, or whose pins are gone. Where its program is
  * attached it stays, and goes on forwarding with the last state it was given, until
- * dataplane_take_over() puts ours in its place, on one interface at a time, since a dispatcher takes
- * its time; which is to be called when hosts have answered our queries. Returns 0, or -errno with
- * *error when it worked on no interface; that can be tried again.
+ * dataplane_take_over() puts ours in its place, on one interface at a time, since a dispatcher
+ * takes its time; which is to be called when hosts have answered our queries. Returns 0, or -errno
+ * with *error when it worked on no interface; that can be tried again.
  */
 bool dataplane_runs_other(const struct dataplane *dataplane, unsigned int ifindex);
 bool dataplane_wants_takeover(const struct dataplane *dataplane);
