@@ -87,7 +87,9 @@ def test_origins(lab):
         mcastd.reload(bed.config(LONG, d2=[f"altnet = {{ {prefixes} }}"]))
         mcastd.wait(lambda: mcastd.interface("d2")["state"] == "failed", what="d2 failed")
         time.sleep(4.5)
-        assert mcastd.log().count("no room for its 4201 subnets") == 1
+        # Once, or again after another reason: the kernel may not have let go of a socket yet.
+        log = mcastd.log()
+        assert log.count("no room for its 4201 subnets") == 1 + log.count("resource busy")
         assert "fewer, shorter prefixes" in mcastd.interface("d2")["xdp-note"]
         bed.clear()
         check(bed, bed.h1)
