@@ -173,7 +173,7 @@ check-bpf: all $(BPFTEST) ## packets through the programs with BPF_PROG_TEST_RUN
 check-netns: all variants ## the whole daemon in network namespaces (root)
 	$(Q)MCASTD_OUT=$(abspath $(OUT)) $(PYTEST) -q -p no:cacheprovider -n 4 tests/netns
 
-# The daemon has threads for a moment only, when many port sets are put into place (dataplane/set.c).
+# The daemon has threads for a moment only, when many port sets are put into place (dataplane/spare.c).
 THREAD_TESTS = test_steady.py::test_steady_member test_restart.py::test_forgotten_groups_end \
 	test_http.py::test_process_is_started_again
 check-threads: ## what has threads, under ThreadSanitizer (root)

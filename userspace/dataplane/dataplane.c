@@ -574,13 +574,13 @@ int dataplane_xsks_fd(const struct dataplane *dp)
 
 uint64_t dataplane_maintain(struct dataplane *dp, uint64_t now_ms)
 {
-	if (!set_wants_work(dp) && !route_wants_work(dp))
+	if (!spare_wants_work(dp) && !route_wants_work(dp))
 		return UINT64_MAX;
 	if (now_ms < dp->maintain_at_ms)
 		return dp->maintain_at_ms;
 	dp->maintain_at_ms = now_ms + MAINTAIN_INTERVAL_MS;
-	set_maintain(dp);
-	if (set_wants_work(dp) || route_wants_work(dp))
+	spare_maintain(dp);
+	if (spare_wants_work(dp) || route_wants_work(dp))
 		dataplane_settle(dp);
-	return set_wants_work(dp) || route_wants_work(dp) ? dp->maintain_at_ms : UINT64_MAX;
+	return spare_wants_work(dp) || route_wants_work(dp) ? dp->maintain_at_ms : UINT64_MAX;
 }

@@ -183,12 +183,6 @@ void port_new_generation(struct dataplane *dp);
 /* set.c: out words and the sets behind them */
 int set_open(struct dataplane *dp);
 void set_close(struct dataplane *dp);
-/*
- * Puts maps into mcastd_sets, n <= SET_BATCH_MAX, all at the same time, so that they wait for the
- * same grace periods. Returns 0 or -errno.
- */
-#define SET_BATCH_MAX 256
-int set_install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n);
 /* Gives the out word of packets from one side to these slots, and a reference to its set. */
 int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forward_ports *ports,
 		uint32_t *out);
@@ -206,8 +200,31 @@ int set_adopt_done(struct dataplane *dp);
 /* Puts the slot's device into all sets that contain the slot, or takes it out. */
 int set_add_device(struct dataplane *dp, uint32_t slot);
 void set_del_device(struct dataplane *dp, uint32_t slot);
-bool set_wants_work(const struct dataplane *dp);
-void set_maintain(struct dataplane *dp);
+/* Takes a set's content, which is in no list then. */
+void set_empty(struct dataplane *dp, struct port_set *set);
+
+/* spare.c: maps for sets */
+static inline uint32_t set_id(const struct dataplane *dp, const struct port_set *set)
+{
+	return (uint32_t)(set - dp->sets);
+}
+
+/* The class of sets of n slots. */
+unsigned int set_class_of(uint32_t n);
+void set_list_append(struct set_list *list, struct port_set *set);
+void set_list_remove(struct set_list *list, struct port_set *set);
+/* A set without content of this class, or a larger one; NULL: mcastd_sets is full. */
+struct port_set *spare_get(struct dataplane *dp, unsigned int class);
+/* As many of each class as there are at the start. */
+void spare_fill(struct dataplane *dp);
+/*
+ * Puts maps into mcastd_sets, n <= SET_BATCH_MAX, all at the same time, so that they wait for the
+ * same grace periods. Returns 0 or -errno.
+ */
+#define SET_BATCH_MAX 256
+int spare_install(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n);
+bool spare_wants_work(const struct dataplane *dp);
+void spare_maintain(struct dataplane *dp);
 
 /* renew.c: adopted sets whose egress program is not that of this build get it. */
 int set_renew_all(struct dataplane *dp);

@@ -56,7 +56,7 @@ int set_renew_all(struct dataplane *dp)
 			if (fds[n] >= 0)
 				ids[n++] = id;
 		}
-		err = n ? set_install_maps(dp, ids, fds, n) : 0;
+		err = n ? spare_install(dp, ids, fds, n) : 0;
 		for (uint32_t i = 0; i < n; i++) {
 			close(err ? fds[i] : dp->sets[ids[i]].fd);
 			if (!err)

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Port sets: devmap hashes in the map mcastd_sets, found by content and shared by all routes that
- * go to the same ports.
- *
- * Putting a map into mcastd_sets takes a grace period of the kernel, some 10 ms, whether it is one
- * map or many at a time. So empty maps are put there in advance, in size classes (a broadcast
- * visits every bucket of the map, hence each is as small as its content allows). Making a set is
- * then a few cheap insertions into a spare map. A set that no out word names any more is idle: it
- * keeps its content, and can come back, until a new set needs its map.
+ * go to the same ports. A set that no out word names any more is idle: it keeps its content, and
+ * can come back, until a new set needs its map (spare.c).
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,49 +12,6 @@
 #include <bpf/bpf.h>
 
 #include "dataplane/internal.h"
-
-#define LOW_WATER 16 /* spare and settled sets that should be there, in a class that is in use */
-
-static const uint32_t first_pool[SET_CLASSES] = { 64, 64, 64, 32, 32 };
-
-static uint32_t class_size(unsigned int class)
-{
-	return 2u << class;
-}
-
-static unsigned int class_of(uint32_t n)
-{
-	unsigned int class = 0;
-
-	while (class_size(class) < n)
-		class ++;
-	return class;
-}
-
-static uint32_t set_id(const struct dataplane *dp, const struct port_set *set)
-{
-	return (uint32_t)(set - dp->sets);
-}
-
-/* --- lists --------------------------------------------------------------------------------------
- */
-
-static void list_append(struct set_list *list, struct port_set *set)
-{
-	set->next = NULL;
-	set->prev = list->last;
-	*(list->last ? &list->last->next : &list->first) = set;
-	list->last = set;
-	list->n++;
-}
-
-static void list_remove(struct set_list *list, struct port_set *set)
-{
-	*(set->prev ? &set->prev->next : &list->first) = set->next;
-	*(set->next ? &set->next->prev : &list->last) = set->prev;
-	set->prev = set->next = NULL;
-	list->n--;
-}
 
 /* --- content ------------------------------------------------------------------------------------
  */
@@ -104,8 +55,7 @@ static int put_device(const struct dataplane *dp, const struct port_set *set, ui
 	return bpf_map_update_elem(set->fd, &slot, &dev, BPF_ANY);
 }
 
-/* The set's content goes; it is in no list then. */
-static void set_empty(struct dataplane *dp, struct port_set *set)
+void set_empty(struct dataplane *dp, struct port_set *set)
 {
 	for (uint32_t i = 0; i < set->n; i++) {
 		uint32_t slot = set->slots[i];
@@ -153,220 +103,13 @@ static int set_fill(struct dataplane *dp, struct port_set *set, const uint16_t *
 	return 0;
 }
 
-/* --- the pool -----------------------------------------------------------------------------------
- */
-
-static bool is_settled(const struct dataplane *dp, const struct port_set *set)
-{
-	return set->stamp <= dp->settled;
-}
-
-/* A set without content of this class out of the pool, or NULL. */
-static struct port_set *pool_take(struct dataplane *dp, unsigned int class)
-{
-	struct port_set *set = dp->spare[class].first;
-
-	if (set) {
-		list_remove(&dp->spare[class], set);
-		return set;
-	}
-	set = dp->idle[class].first;
-	if (!set || !is_settled(dp, set))
-		return NULL;
-	list_remove(&dp->idle[class], set);
-	set_empty(dp, set);
-	return set;
-}
-
-/* An element of mcastd_sets that may get another map: an unused one, else one of another class. */
-static struct port_set *pool_take_element(struct dataplane *dp, unsigned int for_class)
-{
-	unsigned int most = SET_CLASSES;
-
-	while (dp->next_unused < dp->map_entries[MAP_SETS]) {
-		struct port_set *set = &dp->sets[dp->next_unused++];
-
-		if (set->fd < 0)
-			return set;
-	}
-	for (unsigned int c = 0; c < SET_CLASSES; c++)
-		if (c != for_class && dp->spare[c].n + dp->idle[c].n &&
-		    (most == SET_CLASSES ||
-		     dp->spare[c].n + dp->idle[c].n > dp->spare[most].n + dp->idle[most].n))
-			most = c;
-	return most == SET_CLASSES ? NULL : pool_take(dp, most);
-}
-
-struct installation {
-	int sets_fd, fd;
-	uint32_t id;
-	pthread_t thread;
-	bool has_thread;
-	int err;
-};
-
-static void *install_map(void *arg)
-{
-	struct installation *to = arg;
-
-	to->err = bpf_map_update_elem(to->sets_fd, &to->id, &to->fd, BPF_ANY);
-	return NULL;
-}
-
-/* bpf_map_update_batch() would do that too, but only since Linux 6.8. */
-int set_install_maps(struct dataplane *dp, const uint32_t *ids, const int *fds, uint32_t n)
-{
-	struct installation all[SET_BATCH_MAX];
-	int err = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		struct installation *one = &all[i];
-
-		*one = (struct installation){
-			.sets_fd = dp->map_fd[MAP_SETS],
-			.fd = fds[i],
-			.id = ids[i],
-		};
-		one->has_thread = n > 1 && !pthread_create(&one->thread, NULL, install_map, one);
-		if (!one->has_thread)
-			install_map(one);
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (all[i].has_thread)
-			pthread_join(all[i].thread, NULL);
-		if (all[i].err)
-			err = all[i].err;
-	}
-	return err;
-}
-
-/* Adds so many spare sets of each class, or as many as there is room for. */
-static int pool_grow(struct dataplane *dp, const uint32_t *wanted)
-{
-	uint32_t ids[SET_BATCH_MAX], n = 0;
-	unsigned int classes[SET_BATCH_MAX];
-	int fds[SET_BATCH_MAX], err = 0;
-
-	for (unsigned int c = 0; c < SET_CLASSES; c++) {
-		for (uint32_t i = 0; i < wanted[c] && n < SET_BATCH_MAX; i++) {
-			struct port_set *set = pool_take_element(dp, c);
-
-			if (!set)
-				break;
-			ids[n] = set_id(dp, set);
-			classes[n] = c;
-			n++;
-		}
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		fds[i] = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "mcastd_set", sizeof(uint32_t),
-					sizeof(struct mcastd_dev), class_size(classes[i]), NULL);
-		if (fds[i] < 0)
-			err = fds[i];
-	}
-	if (n && !err)
-		err = set_install_maps(dp, ids, fds, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct port_set *set = &dp->sets[ids[i]];
-
-		if (err) {
-			if (fds[i] >= 0)
-				close(fds[i]);
-			if (set->fd >= 0)
-				list_append(&dp->spare[set->class], set);
-			continue;
-		}
-		if (set->fd >= 0) {
-			close(set->fd);
-			dp->sets_of[set->class]--;
-		}
-		set->fd = fds[i];
-		set->class = classes[i];
-		dp->sets_of[set->class]++;
-		list_append(&dp->spare[set->class], set);
-	}
-	return err ? err : n ? 0 : -ENOSPC;
-}
-
-/* A class grows by as much as it has, so that steady demand is met in few steps. */
-static int pool_grow_class(struct dataplane *dp, unsigned int class)
-{
-	uint32_t wanted[SET_CLASSES] = { 0 }, n = dp->sets_of[class];
-
-	wanted[class] = n < LOW_WATER ? LOW_WATER : n > SET_BATCH_MAX ? SET_BATCH_MAX : n;
-	return pool_grow(dp, wanted);
-}
-
-static bool has_unsettled(const struct dataplane *dp)
-{
-	for (unsigned int c = 0; c < SET_CLASSES; c++)
-		if (dp->idle[c].last && !is_settled(dp, dp->idle[c].last))
-			return true;
-	return false;
-}
-
-static struct port_set *pool_get(struct dataplane *dp, unsigned int class)
-{
-	struct port_set *set = pool_take(dp, class);
-
-	/* The rest is for bursts that dataplane_maintain() could not foresee, and for full maps. */
-	if (!set && pool_grow_class(dp, class) == 0)
-		set = pool_take(dp, class);
-	if (!set && has_unsettled(dp)) {
-		dataplane_settle(dp);
-		set = pool_take(dp, class);
-		if (!set && pool_grow_class(dp, class) == 0)
-			set = pool_take(dp, class);
-	}
-	/* A map that is too large works too, only slower. */
-	for (unsigned int c = class + 1; !set && c < SET_CLASSES; c++)
-		set = pool_take(dp, c);
-	return set;
-}
-
-static bool class_is_low(const struct dataplane *dp, unsigned int class)
-{
-	uint32_t n = dp->spare[class].n;
-	const struct port_set *set = dp->idle[class].first;
-
-	for (; n < LOW_WATER && set && is_settled(dp, set); set = set->next)
-		n++;
-	return n < LOW_WATER && dp->sets_of[class];
-}
-
-static bool can_grow(const struct dataplane *dp)
-{
-	return dp->next_unused < dp->map_entries[MAP_SETS];
-}
-
-bool set_wants_work(const struct dataplane *dp)
-{
-	for (unsigned int c = 0; c < SET_CLASSES; c++) {
-		const struct set_list *idle = &dp->idle[c];
-
-		if (class_is_low(dp, c) &&
-		    (can_grow(dp) || (idle->last && !is_settled(dp, idle->last))))
-			return true;
-	}
-	return false;
-}
-
-void set_maintain(struct dataplane *dp)
-{
-	/* Idle sets that have settled may be enough; the caller sees to that. */
-	for (unsigned int c = 0; c < SET_CLASSES; c++)
-		if (class_is_low(dp, c) && can_grow(dp) &&
-		    dp->spare[c].n + dp->idle[c].n < LOW_WATER)
-			pool_grow_class(dp, c);
-}
-
 /* --- out words ----------------------------------------------------------------------------------
  */
 
 static void set_ref(struct dataplane *dp, struct port_set *set)
 {
 	if (set->refs++ == 0)
-		list_remove(&dp->idle[set->class], set);
+		set_list_remove(&dp->idle[set->class], set);
 }
 
 /* Can a packet from this side have arrived on one of these ports? */
@@ -403,12 +146,12 @@ int out_acquire(struct dataplane *dp, enum mcastd_side side, const struct forwar
 		set_ref(dp, set);
 	} else {
 		port_run_egress(dp);
-		set = pool_get(dp, class_of(ports->n));
+		set = spare_get(dp, set_class_of(ports->n));
 		if (!set)
 			return -EXFULL;
 		err = set_fill(dp, set, ports->slots, ports->n);
 		if (err) {
-			list_append(&dp->spare[set->class], set);
+			set_list_append(&dp->spare[set->class], set);
 			return err;
 		}
 		set->refs = 1;
@@ -427,7 +170,7 @@ void out_release(struct dataplane *dp, uint32_t out)
 	if (--set->refs > 0)
 		return;
 	set->stamp = dp->stamp;
-	list_append(&dp->idle[set->class], set);
+	set_list_append(&dp->idle[set->class], set);
 }
 
 void out_mark(const struct dataplane *dp, uint32_t out, bool *wanted)
@@ -503,7 +246,7 @@ static int adopt_element(struct dataplane *dp, struct port_set *set, uint32_t ma
 	set->fd = fd;
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		return -errno;
-	set->class = class_of(info.max_entries);
+	set->class = set_class_of(info.max_entries);
 	if (set_id(dp, set) < MCASTD_SET_FIRST)
 		return 0;
 	dp->sets_of[set->class]++;
@@ -512,14 +255,14 @@ static int adopt_element(struct dataplane *dp, struct port_set *set, uint32_t ma
 		last = &key;
 	}
 	if (!n) {
-		list_append(&dp->spare[set->class], set);
+		set_list_append(&dp->spare[set->class], set);
 		return 0;
 	}
 	dp->egress_everywhere = true;
 	qsort(slots, n, sizeof(slots[0]), compare_slots);
 	err = set_name(dp, set, slots, n);
 	if (!err)
-		list_append(&dp->idle[set->class], set);
+		set_list_append(&dp->idle[set->class], set);
 	return err;
 }
 
@@ -614,19 +357,16 @@ bool out_adopt(struct dataplane *dp, uint32_t out)
 
 int set_adopt_done(struct dataplane *dp)
 {
-	uint32_t wanted[SET_CLASSES];
-
 	for (unsigned int c = 0; c < SET_CLASSES; c++) {
 		struct port_set *set;
 
 		while ((set = dp->idle[c].first)) {
-			list_remove(&dp->idle[c], set);
+			set_list_remove(&dp->idle[c], set);
 			set_empty(dp, set);
-			list_append(&dp->spare[c], set);
+			set_list_append(&dp->spare[c], set);
 		}
-		wanted[c] = first_pool[c] > dp->spare[c].n ? first_pool[c] - dp->spare[c].n : 0;
 	}
-	pool_grow(dp, wanted);
+	spare_fill(dp);
 	return 0;
 }
 
