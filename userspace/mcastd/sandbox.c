@@ -183,7 +183,7 @@ static const cap_value_t kept_capabilities[] = {
 
 #define KEPT (sizeof(kept_capabilities) / sizeof(kept_capabilities[0]))
 
-/* The memory of AF_XDP sockets counts as locked without CAP_IPC_LOCK: 1.25 MiB for each queue. */
+/* The memory of AF_XDP sockets counts as locked without CAP_IPC_LOCK, see XSK_RX_MAX. */
 static bool lift_memory_limit(void)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
