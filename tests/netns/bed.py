@@ -74,6 +74,18 @@ class Bed:
                     f"first difference: {difference(got, expected)}")
         self.clear()
 
+    def check_forwarding(self, mcastd):
+        """Up to down, down to up, and across."""
+        self.h1.receiver(G).join()
+        self.h3.receiver(G).join()
+        mcastd.wait_member("d1", G)
+        mcastd.wait_member("d2", G)
+        self.clear()
+        frames = self.send(count=10)
+        self.expect({self.h1: through(frames, self.d1), self.h3: through(frames, self.d2)})
+        frames = self.send(host=self.h1, source=None, count=10)
+        self.expect({self.source: through(frames, self.up), self.h3: through(frames, self.d2)})
+
     def clear(self):
         """Forgets everything the hosts have seen, once all of it is there."""
         self.router.settle()

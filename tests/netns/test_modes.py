@@ -17,19 +17,6 @@ def program(bed, port):
     return bed.router.link(port.name).get("xdp")
 
 
-def check_forwarding(bed, mcastd):
-    """Up to down, down to up, and across."""
-    bed.h1.receiver(G).join()
-    bed.h3.receiver(G).join()
-    mcastd.wait_member("d1", G)
-    mcastd.wait_member("d2", G)
-    bed.clear()
-    frames = bed.send(count=10)
-    bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
-    frames = bed.send(host=bed.h1, source=None, count=10)
-    bed.expect({bed.source: through(frames, bed.up), bed.h3: through(frames, bed.d2)})
-
-
 @pytest.mark.parametrize("mode, number", [("auto", 1), ("native", 1), ("generic", 2)])
 def test_modes(lab, mode, number):
     """Issue 2 point 4: native where it is to be had, and show interfaces says which."""
@@ -39,7 +26,7 @@ def test_modes(lab, mode, number):
             assert program(bed, port)["mode"] == number
             told = mcastd.interface(port.name)["xdp-mode"]
             assert told == ("generic" if mode == "generic" else "native")
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
 
 
 def need_features(bed):
@@ -62,7 +49,7 @@ def test_plain_veth_peers(lab):
             assert mcastd.interface(port.name)["xdp-mode"] == "generic"
         assert "generic" in mcastd.ctl.text("show", "interfaces")
         assert "generic" in mcastd.log()
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
 
 
 def test_one_plain_port_among_others(lab):
@@ -71,7 +58,7 @@ def test_one_plain_port_among_others(lab):
     need_features(bed)
     bed.h3.space.run("ethtool", "-K", "eth0", "gro", "off")
     with bed.daemon() as mcastd:
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
 
 
 def test_peer_loses_and_regains_gro(lab):
@@ -79,7 +66,7 @@ def test_peer_loses_and_regains_gro(lab):
     bed = Bed(lab)
     need_features(bed)
     with bed.daemon() as mcastd:
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
         for state, mode in (("off", "generic"), ("on", "native")):
             bed.h1.space.run("ethtool", "-K", "eth0", "gro", state)
             mcastd.wait(lambda m=mode: mcastd.interface("d2")["xdp-mode"] == m, 5, f"{mode} mode")
@@ -94,7 +81,7 @@ def test_peer_loses_and_regains_gro(lab):
 
             mcastd.wait(complete, 5, f"forwarding to d1 with its peer's GRO {state}")
         bed.clear()
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
 
 
 def test_native_demanded_where_it_cannot_be(lab):
@@ -129,7 +116,7 @@ def test_xdp_loader_first(lab):
     receiver.close()
 
     mcastd = bed.daemon(bpffs=pins)
-    check_forwarding(bed, mcastd)
+    bed.check_forwarding(mcastd)
     assert {port.name: program(bed, port) for port in bed.router.ports} == loaded
     mcastd.stop(left=("u", "d1", "d2"))
     assert {port.name: program(bed, port) for port in bed.router.ports} == loaded
@@ -139,7 +126,7 @@ def test_xdp_loader_first(lab):
     assert bed.h1.ping("10.9.0.10")
 
     with_again = bed.daemon(bpffs=pins)  # and once more
-    check_forwarding(bed, with_again)
+    bed.check_forwarding(with_again)
     with_again.stop(left=("u", "d1", "d2"))
     for port in bed.router.ports:
         bed.router.space.run("xdp-loader", "unload", "-a", port.name)
@@ -186,7 +173,7 @@ def test_maps_are_readable(lab):
     """Issue 2 point 6: bpftool shows a flow, its ports and its counters by name."""
     bed = Bed(lab)
     with bed.daemon() as mcastd:
-        check_forwarding(bed, mcastd)
+        bed.check_forwarding(mcastd)
         maps = {}
         for name in ("mcastd_groups", "mcastd_routes", "mcastd_ports"):
             dump = json.loads(run(["bpftool", "-j", "map", "dump", "pinned",

@@ -63,15 +63,7 @@ def test_vlan_device(lab, needs):
         for port in bed.router.ports:
             assert mcastd.interface(port.name)["xdp-mode"] == "generic"
         bed.h1.wire.wait_message(lambda m: m.is_query, timeout=10, what="a query")
-        bed.h1.receiver(G).join()
-        bed.h3.receiver(G).join()
-        mcastd.wait_member("d1", G)
-        mcastd.wait_member("d2", G)
-        bed.clear()
-        frames = bed.send(count=10)
-        bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
-        frames = bed.send(host=bed.h1, source=None, count=10)
-        bed.expect({bed.source: through(frames, bed.up), bed.h3: through(frames, bed.d2)})
+        bed.check_forwarding(mcastd)
 
 
 def arrives(bed, host, port):
