@@ -162,15 +162,40 @@ int bare(struct xdp_md *ctx)
 
 /* The same after what no router can leave out: it reads the header, and writes TTL and source MAC.
  */
-SEC("xdp")
-int touch(struct xdp_md *ctx)
+static __always_inline bool touch_header(struct xdp_md *ctx)
 {
 	struct bench_frame *frame = (void *)(long)ctx->data;
 
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || frame->ip.ttl < 2)
-		return XDP_DROP;
+		return false;
 	__builtin_memcpy(frame->eth.h_source, settings.macs + 6, 6);
 	frame->ip.ttl--;
+	return true;
+}
+
+SEC("xdp")
+int touch(struct xdp_md *ctx)
+{
+	return touch_header(ctx) ? bpf_redirect_map(&all, 0, BPF_F_BROADCAST) : XDP_DROP;
+}
+
+const volatile __u32 work_turns;
+
+/* And after so many turns of additions, which need no memory. */
+SEC("xdp")
+int touch_and_work(struct xdp_md *ctx)
+{
+	__u64 a = 0, b = 0, c = 0, d = 0;
+
+	if (!touch_header(ctx))
+		return XDP_DROP;
+	for (__u32 i = 0; i < work_turns && i < 64; i++) {
+		/* 4 * 3 here; the loop itself is the rest. */
+		asm volatile("%0 += 1; %1 += 1; %2 += 1; %3 += 1;"
+			     "%0 += 1; %1 += 1; %2 += 1; %3 += 1;"
+			     "%0 += 1; %1 += 1; %2 += 1; %3 += 1;"
+			     : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+	}
 	return bpf_redirect_map(&all, 0, BPF_F_BROADCAST);
 }
 

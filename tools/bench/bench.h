@@ -26,6 +26,8 @@ struct bench_frame {
 	__u64 sent_ns; /* CLOCK_MONOTONIC */
 } __attribute__((packed, aligned(2)));
 
+#define WORK_STEPS 16 /* instructions of one turn of work */
+
 #define BUCKETS 8192 /* of latencies; the last one: and longer */
 #define BUCKET_NS 128
 

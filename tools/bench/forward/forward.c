@@ -58,7 +58,7 @@ static void (*parse_options(int argc, char **argv))(void)
 	void (*measure)(void) = measure_rates;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:f:r:i:n:g:w:p:ecdlo:")) != -1) {
+	while ((option = getopt(argc, argv, "s:f:r:i:n:g:w:p:x:ecdlo:")) != -1) {
 		switch (option) {
 		case 's':
 			options.n_sizes = parse_list(optarg, options.sizes, 8);
@@ -84,6 +84,9 @@ static void (*parse_options(int argc, char **argv))(void)
 		case 'p':
 			options.rate = parse_number(optarg);
 			break;
+		case 'x':
+			options.work = parse_number(optarg);
+			break;
 		case 'e':
 			options.with_set = true;
 			break;
@@ -102,7 +105,8 @@ static void (*parse_options(int argc, char **argv))(void)
 		default:
 			die("usage: forward [-l | -d] [-s SIZES] [-f FAN-OUTS] [-r ROUNDS] "
 			    "[-i INTERVAL-MS] [-n ROUTES] [-g GROUPS] [-w WINDOW] "
-			    "[-p PACKETS-PER-SECOND] [-e] [-c] [-o VARIANT]");
+			    "[-p PACKETS-PER-SECOND] [-x INSTRUCTIONS] [-e] [-c] "
+			    "[-o VARIANT,...]");
 		}
 	}
 	return measure;

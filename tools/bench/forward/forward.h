@@ -34,7 +34,8 @@ struct options {
 	unsigned int rate;   /* of the stream whose latency is measured, packets per second */
 	bool with_set;	     /* a port set is in use beside */
 	bool cpu_time;	     /* packets per second of CPU time, for a machine that is not idle */
-	const char *only;    /* one variant */
+	unsigned int work;   /* instructions that touch goes through in addition */
+	const char *only;    /* these variants */
 };
 
 extern struct options options;

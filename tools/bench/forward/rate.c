@@ -11,6 +11,7 @@
 #include "forward.h"
 
 #define SETTLE_MS 10
+#define START_MS 50  /* until a new source runs evenly */
 #define TURNS_MAX 50 /* that a poller may wait for a busy CPU */
 
 static double now_s(void)
@@ -47,9 +48,12 @@ static double measure(unsigned int fan_out)
 	return seconds > 0 ? (double)fewest / seconds : 0;
 }
 
-static void measure_variants(unsigned int size, unsigned int fan_out)
+/* Each begins in its turn: what follows what, and what is first, makes a difference. */
+static void measure_variants(unsigned int size, unsigned int fan_out, unsigned int round)
 {
-	for (enum variant v = 0; v < VARIANTS && !stopping; v++) {
+	for (unsigned int i = 0; i < VARIANTS && !stopping; i++) {
+		enum variant v = (round + i) % VARIANTS;
+
 		if (!variant_can(v, fan_out))
 			continue;
 		traffic_pause(true);
@@ -67,8 +71,9 @@ void measure_rates(void)
 		for (unsigned int s = 0; s < options.n_sizes && !stopping; s++) {
 			variant_use(MCASTD, 1);
 			traffic_start(options.sizes[s]);
+			usleep(START_MS * 1000);
 			for (unsigned int f = 0; f < options.n_fan_outs && !stopping; f++)
-				measure_variants(options.sizes[s], options.fan_outs[f]);
+				measure_variants(options.sizes[s], options.fan_outs[f], round);
 			traffic_stop();
 		}
 	}

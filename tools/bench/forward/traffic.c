@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -15,6 +16,7 @@
 #include "forward.h"
 
 #define DRAIN_MS 3 /* longer than any frame is under way */
+#define STOP_MS 20
 #define CPUS_MAX 256
 /*
  * BPF_PROG_RUN keeps a ring of as many free frames as it sends at a time. When more come back at a
@@ -78,15 +80,15 @@ static void *generate(void *arg)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = length,
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = INT32_MAX,
 		    .batch_size = settings->batch, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	int err;
+	int err = 0;
 
 	(void)arg;
 	pin_to_cpu(0, 0);
 	bed_enter(NS_SOURCE);
-	do {
+	while (!err && generating) {
 		bed.bpf->bss->source.turn = 0;
 		err = bpf_prog_test_run_opts(bpf_program__fd(bed.bpf->progs.generate), &opts);
-	} while (!err && generating);
+	}
 	if (err && err != -EINTR)
 		die("BPF_PROG_RUN: %s", strerror(-err));
 	return NULL;
@@ -104,9 +106,17 @@ void traffic_start(unsigned int frame_length)
 
 void traffic_stop(void)
 {
+	struct timespec until;
+
 	generating = false;
-	pthread_kill(generator, SIGUSR1);
-	pthread_join(generator, NULL);
+	/* Again and again: the first one may come just before the thread calls BPF_PROG_RUN. */
+	do {
+		pthread_kill(generator, SIGUSR1);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += STOP_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(generator, NULL, &until) == ETIMEDOUT);
 }
 
 void traffic_pause(bool paused)

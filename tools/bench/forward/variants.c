@@ -158,6 +158,13 @@ static void open_mroute(void)
 /* --- (c) to (e) bare broadcast -------------------------------------------------------------------
  */
 
+static struct bpf_program *program_of(struct bench_bpf *bpf, enum variant variant)
+{
+	if (variant != TOUCH)
+		return bpf->progs.bare;
+	return options.work ? bpf->progs.touch_and_work : bpf->progs.touch;
+}
+
 static int open_bare(enum variant variant, unsigned int fan_out)
 {
 	struct bench_bpf *bpf = bench_bpf__open();
@@ -166,6 +173,7 @@ static int open_bare(enum variant variant, unsigned int fan_out)
 	if (!bpf)
 		die("cannot open the bare program");
 	bpf_map__set_max_entries(bpf->maps.all, fan_out);
+	bpf->rodata->work_turns = options.work / WORK_STEPS;
 	if (bench_bpf__load(bpf))
 		die("cannot load the bare program");
 	for (uint32_t i = 0; i < fan_out; i++) {
@@ -178,7 +186,7 @@ static int open_bare(enum variant variant, unsigned int fan_out)
 		if (bpf_map_update_elem(bpf_map__fd(bpf->maps.all), &i, &dev, BPF_ANY))
 			die("cannot fill the bare map");
 	}
-	fd = dup(bpf_program__fd(variant == TOUCH ? bpf->progs.touch : bpf->progs.bare));
+	fd = dup(bpf_program__fd(program_of(bpf, variant)));
 	bench_bpf__destroy(bpf);
 	return fd;
 }
@@ -200,7 +208,7 @@ void variants_close(void)
 
 bool variant_can(enum variant variant, unsigned int fan_out)
 {
-	if (options.only && strcmp(options.only, variant_names[variant]) != 0)
+	if (options.only && !strstr(options.only, variant_names[variant]))
 		return false;
 	return variant != MROUTE || fan_out <= mroute_ports();
 }
