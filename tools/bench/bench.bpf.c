@@ -62,18 +62,19 @@ static __always_inline void set_time(struct bench_frame *frame)
 
 static __always_inline void choose_group(struct bench_frame *frame)
 {
-	__u32 low = source.next_group++, sum;
+	__u32 low = source.next_group, group = bpf_ntohl(settings.header.daddr) + low, sum;
 
+	source.next_group += settings.group_step;
 	if (source.next_group >= settings.groups)
-		source.next_group = 0;
+		source.next_group -= settings.groups;
 	/* The header comes with the checksum for low bits of 0. */
-	frame->ip.daddr = settings.header.daddr | bpf_htonl(low);
+	frame->ip.daddr = bpf_htonl(group);
 	sum = (__u16)~settings.header.check + (bpf_htonl(low) >> 16) + (bpf_htonl(low) & 0xffff);
 	sum = (sum & 0xffff) + (sum >> 16);
 	frame->ip.check = ~((sum & 0xffff) + (sum >> 16));
-	frame->eth.h_dest[3] |= low >> 16;
-	frame->eth.h_dest[4] |= low >> 8;
-	frame->eth.h_dest[5] |= low;
+	frame->eth.h_dest[3] = group >> 16 & 0x7f;
+	frame->eth.h_dest[4] = group >> 8;
+	frame->eth.h_dest[5] = group;
 }
 
 SEC("xdp")

@@ -36,7 +36,8 @@ struct bench_frame {
 struct bench_settings {
 	struct iphdr header; /* recycled frames keep what was written to them on their way */
 	__u8 macs[12];
-	__u32 groups;	    /* to go through one after the other; low bits of the address */
+	__u32 groups;	    /* to go through; low bits of the address */
+	__u32 group_step;   /* from one to the next, so that neighbours do not follow each other */
 	__u32 paused;	    /* nothing is sent while this is set */
 	__u32 batch;	    /* frames that leave together */
 	__u32 window;	    /* frames that may be under way at a time; 0: no limit */

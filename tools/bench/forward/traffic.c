@@ -40,6 +40,21 @@ uint16_t ip_checksum(const void *data, size_t length)
 	return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
 }
 
+static unsigned int common_divisor(unsigned int a, unsigned int b)
+{
+	return b ? common_divisor(b, a % b) : a;
+}
+
+/* A step that comes to all of n, and far from where it was. */
+static unsigned int step_through(unsigned int n)
+{
+	unsigned int step = n * 5 / 8;
+
+	while (step > 1 && common_divisor(n, step) != 1)
+		step--;
+	return step;
+}
+
 void traffic_describe(unsigned int frame_length)
 {
 	struct bench_settings *settings = &bed.bpf->bss->settings;
@@ -61,6 +76,7 @@ void traffic_describe(unsigned int frame_length)
 	       (uint8_t[]){ 1, 0, 0x5e, group[1] & 0x7f, group[2], group[3], 2, 0, 0, 0, 0, 1 },
 	       12);
 	settings->groups = options.groups;
+	settings->group_step = step_through(options.groups);
 	settings->batch = settings->interval_ns ? 1 : BATCH;
 	settings->frame_length = frame_length;
 	settings->telling_port = bed.sinks[0];
