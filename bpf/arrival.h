@@ -8,9 +8,37 @@
 
 #include "maps.h"
 #include "parse.h"
-#include "stats.h"
 
-#define ARRIVAL_CHECKS (MCASTD_PORT_CHECK_ORIGIN | MCASTD_PORT_BOUNDARY)
+/* Where a frame arrived. */
+struct arrival {
+	__u32 slot;
+	__u16 generation; /* of the port, read before its checks */
+	const struct mcastd_port *port;
+	struct mcastd_port_stats *stats;
+};
+
+/* False: that interface is no port. */
+static __always_inline bool arrival_find(struct xdp_md *ctx, struct arrival *at)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	const __u32 *slot = bpf_map_lookup_elem(&mcastd_slots, &ifindex);
+
+	if (!slot || !*slot)
+		return false;
+	at->slot = *slot;
+	at->port = bpf_map_lookup_elem(&mcastd_ports, &at->slot);
+	at->stats = bpf_map_lookup_elem(&mcastd_pstats, &at->slot);
+	if (!at->port || !at->stats)
+		return false;
+	at->generation = *(volatile const __u16 *)&at->port->generation;
+	return true;
+}
+
+/* Does every port have room for a packet of this size? */
+static __always_inline bool is_small(const struct frame *f, const struct arrival *at)
+{
+	return bpf_ntohs(f->ip->tot_len) <= at->port->least_mtu;
+}
 
 static __always_inline bool at_boundary(__u32 slot, __be32 group)
 {
@@ -37,18 +65,22 @@ static __always_inline bool at_home(const struct arrival *at, __be32 source)
 	return at->port->side == MCASTD_SIDE_UPSTREAM && port && port->side == MCASTD_SIDE_UPSTREAM;
 }
 
-/* stats: of the packet's route, NULL: it has none. Their last packet was accepted. */
+/*
+ * Was the last packet of this route accepted, and is this one of the same source, and from the same
+ * port? Then what depends on addresses and port alone needs no second look. stats: of the route.
+ */
+static __always_inline bool is_known(const struct frame *f, const struct arrival *at,
+				     const struct mcastd_route_stats *stats)
+{
+	return *(const __u32 *)stats->last_source == f->ip->saddr && stats->last_slot == at->slot &&
+	       stats->last_generation == at->port->generation;
+}
+
 static __always_inline enum mcastd_verdict arrival_check(const struct frame *f,
-							 const struct arrival *at,
-							 const struct mcastd_route_stats *stats)
+							 const struct arrival *at)
 {
 	__u32 flags = at->port->flags;
 
-	if (!(flags & ARRIVAL_CHECKS))
-		return MCASTD_FORWARDED;
-	if (stats && stats->last_slot == at->slot && stats->last_generation == at->generation &&
-	    *(__u32 *)stats->last_source == f->ip->saddr)
-		return MCASTD_FORWARDED;
 	if (flags & MCASTD_PORT_BOUNDARY && at_boundary(at->slot, f->ip->daddr))
 		return MCASTD_BOUNDARY;
 	if (flags & MCASTD_PORT_CHECK_ORIGIN && !at_home(at, f->ip->saddr))

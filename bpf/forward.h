@@ -3,9 +3,9 @@
 #ifndef BPF_FORWARD_H
 #define BPF_FORWARD_H
 
+#include "arrival.h"
 #include "maps.h"
 #include "parse.h"
-#include "stats.h"
 
 /*
  * The route an index leads to, if it bears these addresses: the daemon may be giving the index to
@@ -77,6 +77,12 @@ static __always_inline struct mcastd_route *route_find(const struct iphdr *ip, _
 	return of_source;
 }
 
+/* Where packets from this side go; a single load, as the daemon may be storing another word. */
+static __always_inline __u32 route_out(const struct mcastd_route *route, const struct arrival *at)
+{
+	return *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES];
+}
+
 /* False: larger than the port's MTU, counted. */
 static __always_inline bool port_fits(const struct frame *f, const struct mcastd_port *port,
 				      struct mcastd_port_stats *stats)
@@ -88,25 +94,21 @@ static __always_inline bool port_fits(const struct frame *f, const struct mcastd
 }
 
 /*
- * The part of the work that differs from port to port: true when the frame may leave there, its
- * source MAC is then the port's. Counts either way.
+ * The part of the work that differs from port to port, for a frame that fits: true when it may
+ * leave there, its source MAC is then the port's. Counts either way.
  */
 static __always_inline bool port_finish(struct xdp_md *ctx, struct frame *f,
 					const struct mcastd_port *port,
 					struct mcastd_port_stats *stats)
 {
-	__u16 *to = (__u16 *)f->eth->h_source;
-	const __u16 *mac = (const __u16 *)port->mac;
+	void *mac = f->eth->h_source;
 
 	if (f->ip->ttl < port->ttl_threshold) {
 		stats->out_ttl_threshold++;
 		return false;
 	}
-	if (!port_fits(f, port, stats))
-		return false;
-	to[0] = mac[0];
-	to[1] = mac[1];
-	to[2] = mac[2];
+	*(__u32 *)mac = *(const __u32 *)port->mac;
+	*(__u16 *)(mac + 4) = *(const __u16 *)(port->mac + 4);
 	stats->out_packets++;
 	stats->out_bytes += f->end - (void *)f->eth;
 	return !port->vlan || frame_tag(ctx, port->vlan);
@@ -130,7 +132,7 @@ static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, stru
 {
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
-	__u32 id = MCASTD_SET_EGRESS;
+	__u32 id = MCASTD_SET_ALL;
 	void *all;
 
 	if (slot == from->slot)
@@ -142,12 +144,12 @@ static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, stru
 	if (!frame_prepare(ctx, f))
 		return MCASTD_REDIRECT_FAILED;
 	*action = XDP_DROP;
+	/* The kernel would leave it out before the egress program could count it. */
+	if (!is_small(f, from) && !port_fits(f, port, stats))
+		return MCASTD_FORWARDED;
 	if (!(port->flags & MCASTD_PORT_EGRESS)) {
-		id = MCASTD_SET_PLAIN;
-		if (!port_finish(ctx, f, port, stats))
-			return MCASTD_FORWARDED;
-	} else if (!port_fits(f, port, stats)) {
-		/* The kernel would leave it out before the egress program could count it. */
+		if (port_finish(ctx, f, port, stats))
+			*action = bpf_redirect(port->ifindex, 0);
 		return MCASTD_FORWARDED;
 	}
 	all = bpf_map_lookup_elem(&mcastd_sets, &id);
@@ -194,7 +196,7 @@ send_to(struct xdp_md *ctx, struct frame *f, const struct arrival *from, __u32 o
 	set = bpf_map_lookup_elem(&mcastd_sets, &value);
 	if (!set || !frame_prepare(ctx, f))
 		return MCASTD_REDIRECT_FAILED;
-	if (bpf_ntohs(f->ip->tot_len) > from->port->least_mtu)
+	if (!is_small(f, from))
 		count_left_out(set, f->end - (void *)f->eth, from->slot);
 	/* Leaving out the port of arrival costs time; most sets cannot hold it. */
 	if (out & MCASTD_OUT_EXCLUDE)

@@ -89,61 +89,111 @@ static __always_inline __u32 default_out(const struct frame *f, const struct arr
  */
 static __always_inline bool needs_daemon(const struct frame *f, const struct arrival *at, __u32 out)
 {
-	if (bpf_ntohs(f->ip->tot_len) <= at->port->least_mtu)
+	if (is_small(f, at))
 		return false;
 	return !(f->ip->frag_off & bpf_htons(IP_DONT_FRAGMENT)) ||
 	       (at->port->flags & MCASTD_PORT_GENERIC && !(out & MCASTD_OUT_PORT));
 }
 
-static __always_inline int forward(struct xdp_md *ctx, struct frame *f, const struct arrival *at)
+static __always_inline int forwarded(const struct arrival *at, __u32 bytes, int action)
 {
-	__u32 index = 0, out, bytes = bpf_ntohs(f->ip->tot_len);
-	struct mcastd_route_stats *stats = NULL;
-	const struct mcastd_route *route;
-	enum mcastd_verdict verdict;
-	int action = XDP_DROP;
-
-	route = route_find(f->ip, &index);
-	if (route && !(route->flags & MCASTD_ROUTE_WANTED))
-		route = NULL;
-	if (route)
-		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
-	verdict = arrival_check(f, at, stats);
-	if (verdict != MCASTD_FORWARDED) {
-		if (verdict == MCASTD_WRONG_PORT)
-			unwanted_count(f, at->slot, verdict);
-		return refuse(at, verdict);
-	}
-	out = route ? *(volatile const __u32 *)&route->out[at->port->side % MCASTD_SIDES]
-		    : default_out(f, at);
-	if (out == MCASTD_OUT_NONE) {
-		if (!route)
-			unwanted_count(f, at->slot, MCASTD_NO_ROUTE);
-		return refuse(at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
-	}
-	if (stats)
-		route_count(stats, f, at);
-	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
-	 */
-	verdict = MCASTD_FORWARDED;
-	if (needs_daemon(f, at, out)) {
-		action = to_daemon(ctx, at, MCASTD_PUNT_LARGE);
-		at->stats->large_limited += action == XDP_DROP;
-	}
-	if (action != XDP_REDIRECT)
-		verdict = send_to(ctx, f, at, out, &action);
-	if (verdict != MCASTD_FORWARDED)
-		return refuse(at, verdict);
 	at->stats->verdict[MCASTD_FORWARDED]++;
 	at->stats->in_bytes += bytes;
 	return action;
 }
 
+static __always_inline int deliver(struct xdp_md *ctx, struct frame *f, const struct arrival *at,
+				   __u32 out)
+{
+	__u32 bytes = bpf_ntohs(f->ip->tot_len);
+	enum mcastd_verdict verdict;
+	int action;
+
+	verdict = send_to(ctx, f, at, out, &action);
+	if (verdict != MCASTD_FORWARDED)
+		return refuse(at, verdict);
+	return forwarded(at, bytes, action);
+}
+
+/* The long way, with all checks, for any packet. */
+static __noinline int forward(struct xdp_md *ctx)
+{
+	struct mcastd_route_stats *stats = NULL;
+	const struct mcastd_route *route;
+	enum mcastd_verdict verdict;
+	__u32 index = 0, out;
+	struct arrival at;
+	struct frame f;
+	int action;
+
+	if (!frame_parse(ctx, &f) || !arrival_find(ctx, &at))
+		return XDP_PASS;
+	verdict = frame_check(&f);
+	if (verdict == MCASTD_FORWARDED)
+		verdict = arrival_check(&f, &at);
+	if (verdict == MCASTD_WRONG_PORT)
+		unwanted_count(&f, at.slot, verdict);
+	if (verdict != MCASTD_FORWARDED)
+		return refuse(&at, verdict);
+	route = route_find(f.ip, &index);
+	if (route && !(route->flags & MCASTD_ROUTE_WANTED))
+		route = NULL;
+	out = route ? route_out(route, &at) : default_out(&f, &at);
+	if (out == MCASTD_OUT_NONE && !route)
+		unwanted_count(&f, at.slot, MCASTD_NO_ROUTE);
+	if (out == MCASTD_OUT_NONE)
+		return refuse(&at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
+	if (route)
+		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
+	if (stats) {
+		route_count(stats, &f, &at);
+		route_remember(stats, &f, &at);
+	}
+	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
+	 */
+	if (needs_daemon(&f, &at, out)) {
+		action = to_daemon(ctx, &at, MCASTD_PUNT_LARGE);
+		if (action == XDP_REDIRECT)
+			return forwarded(&at, bpf_ntohs(f.ip->tot_len), action);
+		at.stats->large_limited += action == XDP_DROP;
+	}
+	return deliver(ctx, &f, &at, out);
+}
+
+/*
+ * The short way of nearly every packet: an untagged one like the last of its route needs few checks
+ * and no search of a hash. All others go the long way. They are apart because every instruction
+ * counts here (docs/BENCHMARKS.md).
+ */
+static __always_inline int forward_known(struct xdp_md *ctx, const struct frame *arrived,
+					 const struct arrival *at)
+{
+	/* Not as frame_parse() has found it: the compiler shall know that it follows the MACs. */
+	struct frame f = { arrived->eth, (void *)(arrived->eth + 1), arrived->end, 0 };
+	struct mcastd_route_stats *stats;
+	const struct mcastd_route *route;
+	__u32 index, out;
+
+	if (arrived->vlan)
+		return forward(ctx);
+	route = route_direct(0, f.ip->daddr, &index);
+	if (route && route->flags & MCASTD_ROUTE_HAS_SOURCES)
+		route = route_direct(f.ip->saddr, f.ip->daddr, &index);
+	if (!route || !(route->flags & MCASTD_ROUTE_WANTED))
+		return forward(ctx);
+	stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
+	if (!stats || !is_known(&f, at, stats) || !is_sound(&f) || !is_small(&f, at))
+		return forward(ctx);
+	out = route_out(route, at);
+	if (out == MCASTD_OUT_NONE)
+		return forward(ctx);
+	route_count(stats, &f, at);
+	return deliver(ctx, &f, at, out);
+}
+
 SEC("xdp")
 int mcastd_ingress(struct xdp_md *ctx)
 {
-	__u32 ifindex = ctx->ingress_ifindex, *slot;
-	enum mcastd_verdict verdict;
 	struct arrival at;
 	struct frame f;
 
@@ -151,21 +201,9 @@ int mcastd_ingress(struct xdp_md *ctx)
 		return XDP_PASS;
 	if (!is_multicast(f.ip->daddr) && f.ip->protocol != IPPROTO_IGMP)
 		return XDP_PASS;
-	slot = bpf_map_lookup_elem(&mcastd_slots, &ifindex);
-	if (!slot || !*slot)
+	if (!arrival_find(ctx, &at) || f.vlan != at.port->vlan)
 		return XDP_PASS;
-	at.slot = *slot;
-	at.port = bpf_map_lookup_elem(&mcastd_ports, &at.slot);
-	at.stats = bpf_map_lookup_elem(&mcastd_pstats, &at.slot);
-	if (!at.port || !at.stats || f.vlan != at.port->vlan)
-		return XDP_PASS;
-	at.generation = *(volatile const __u16 *)&at.port->generation;
-	if (f.ip->protocol == IPPROTO_IGMP && is_for_host(f.eth))
-		return XDP_PASS;
-	if (f.ip->protocol == IPPROTO_IGMP)
-		return punt(ctx, &f, &at);
-	verdict = frame_check(&f);
-	if (verdict != MCASTD_FORWARDED)
-		return refuse(&at, verdict);
-	return forward(ctx, &f, &at);
+	if (f.ip->protocol != IPPROTO_IGMP)
+		return forward_known(ctx, &f, &at);
+	return is_for_host(f.eth) ? XDP_PASS : punt(ctx, &f, &at);
 }

@@ -34,7 +34,8 @@ int mcastd_egress(struct xdp_md *ctx)
 	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
 	if (!port || !stats)
 		return XDP_DROP;
-	return port_finish(ctx, &f, port, stats) ? XDP_PASS : XDP_DROP;
+	return port_fits(&f, port, stats) && port_finish(ctx, &f, port, stats) ? XDP_PASS
+									       : XDP_DROP;
 }
 
 SEC("xdp")
@@ -48,7 +49,7 @@ int mcastd_to_host(struct xdp_md *ctx)
 SEC("xdp")
 int mcastd_probe(struct xdp_md *ctx)
 {
-	__u32 id = MCASTD_SET_PLAIN;
+	__u32 id = MCASTD_SET_ALL;
 	void *set = bpf_map_lookup_elem(&mcastd_sets, &id);
 
 	(void)ctx;

@@ -51,7 +51,8 @@ static __always_inline bool frame_parse(struct xdp_md *ctx, struct frame *f)
 	f->vlan = 0;
 	if ((void *)(f->ip + 1) > f->end)
 		return false;
-	proto = f->eth->h_proto;
+	/* Through a pointer: struct ethhdr is packed, and would be read byte by byte. */
+	proto = *(const __be16 *)((void *)f->eth + 2 * ETH_ALEN);
 	if (proto == bpf_htons(ETH_P_8021Q)) {
 		struct vlan_header *tag = (void *)(f->eth + 1);
 
@@ -115,11 +116,9 @@ static __always_inline bool is_multicast(__be32 addr)
 /* The destination MAC that RFC 1112 section 6.4 prescribes: 01:00:5e and 23 bits of the group. */
 static __always_inline bool is_mac_of_group(const __u8 *mac, __be32 group)
 {
-	const __u16 *m = (const __u16 *)mac;
-	__u32 low = bpf_ntohl(group) & 0x7fffff;
-
-	return m[0] == bpf_htons(0x0100) && m[1] == bpf_htons(0x5e00 | low >> 16) &&
-	       m[2] == bpf_htons(low & 0xffff);
+	return *(const __be16 *)mac == bpf_htons(0x0100) &&
+	       *(const __be32 *)(mac + 2) ==
+		       ((group & bpf_htonl(0x007fffff)) | bpf_htonl(0x5e000000));
 }
 
 /* RFC 1071: is the sum over the header of this many 32-bit words, options included, right? */
@@ -138,11 +137,24 @@ static __always_inline bool checksum_ok(const struct frame *f, __u32 words)
 			return false;
 		sum += *w;
 	}
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
+	/* At most 15 * 2^32, so what is carried the second time is at most 2. */
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+/* RFC 1812 section 5.2.2, for a header of this many 32-bit words. */
+static __always_inline bool lengths_ok(const struct frame *f, __u32 words)
+{
+	__u32 length = bpf_ntohs(f->ip->tot_len);
+
+	return length >= words * 4 && length <= (__u64)(f->end - (void *)f->ip);
+}
+
+/* Is nothing wrong with a packet whose addresses were found to be right before? Without options. */
+static __always_inline bool is_sound(const struct frame *f)
+{
+	return *(const __u8 *)f->ip == 0x45 && lengths_ok(f, 5) && checksum_ok(f, 5) &&
+	       is_mac_of_group(f->eth->h_dest, f->ip->daddr) && f->ip->ttl > 1;
 }
 
 /*
@@ -152,14 +164,11 @@ static __always_inline bool checksum_ok(const struct frame *f, __u32 words)
 static __always_inline enum mcastd_verdict frame_check(const struct frame *f)
 {
 	const struct iphdr *ip = f->ip;
-	__u32 words = ip->ihl;
-	__u32 length = bpf_ntohs(ip->tot_len);
 	__u32 source = bpf_ntohl(ip->saddr);
 
-	if (ip->version != 4 || words < 5 || length < words * 4 ||
-	    length > (__u64)(f->end - (void *)ip))
+	if (ip->version != 4 || ip->ihl < 5 || !lengths_ok(f, ip->ihl))
 		return MCASTD_BAD_HEADER;
-	if (!checksum_ok(f, words))
+	if (!checksum_ok(f, ip->ihl))
 		return MCASTD_BAD_CHECKSUM;
 	if ((bpf_ntohl(ip->daddr) & 0xffffff00) == 0xe0000000)
 		return MCASTD_LINK_LOCAL_GROUP;
@@ -180,8 +189,7 @@ static __always_inline void ttl_decrement(struct iphdr *ip)
 	/* ~m + m' of the word that holds the TTL: -1 in its upper byte. */
 	__u32 sum = (__u16)~ip->check + (__u32)bpf_htons(0xfeff);
 
-	sum = (sum & 0xffff) + (sum >> 16);
-	ip->check = (__u16) ~((sum & 0xffff) + (sum >> 16));
+	ip->check = (__u16) ~(sum + (sum >> 16));
 	ip->ttl--;
 }
 

@@ -3,16 +3,9 @@
 #ifndef BPF_STATS_H
 #define BPF_STATS_H
 
+#include "arrival.h"
 #include "maps.h"
 #include "parse.h"
-
-/* Where a frame arrived. */
-struct arrival {
-	__u32 slot;
-	__u16 generation; /* of the port, read before its checks */
-	const struct mcastd_port *port;
-	struct mcastd_port_stats *stats;
-};
 
 /* Asking for the time costs more than a look-up; jiffies are a mere load. */
 static __always_inline __u64 now_ns(struct mcastd_port_stats *stats)
@@ -32,6 +25,12 @@ static __always_inline void route_count(struct mcastd_route_stats *stats, const 
 	stats->packets++;
 	stats->bytes += bpf_ntohs(f->ip->tot_len);
 	stats->last_seen_ns = now_ns(at->stats);
+}
+
+/* For is_known(). */
+static __always_inline void route_remember(struct mcastd_route_stats *stats, const struct frame *f,
+					   const struct arrival *at)
+{
 	stats->last_slot = at->slot;
 	stats->last_generation = at->generation;
 	__builtin_memcpy(stats->last_source, &f->ip->saddr, 4);

@@ -15,7 +15,7 @@
  *   mcastd_groups{group}  -> route index   mcastd_sources{source, group} -> route index
  *   mcastd_direct[hash]   -> route index   a short cut for most of the routes of these two
  *   mcastd_routes[index].out[side] -> an out word: nobody, one port, or a port set
- *   mcastd_sets[id] -> devmap hash {slot -> device}; two of them hold every port, for out words
+ *   mcastd_sets[id] -> devmap hash {slot -> device}; one of them holds every port, for out words
  *   that name one port
  *
  * Counters beside them: mcastd_pstats[slot], mcastd_rstats[route index] (both per CPU) and
@@ -37,7 +37,7 @@
  * and flags of mcastd_abi, the program's name, mcastd_slots, and mcastd_xsks with its index.
  */
 #ifndef MCASTD_ABI_VERSION
-#define MCASTD_ABI_VERSION 2
+#define MCASTD_ABI_VERSION 3
 #endif
 
 #define MCASTD_PROGRAM "mcastd_ingress"
@@ -49,14 +49,13 @@
 #define MCASTD_MAX_PORTS 512	 /* slots, slot 0 is not used */
 #define MCASTD_MAX_QUEUES 64	 /* receive queues of one port */
 #define MCASTD_MAX_ROUTES 16384	 /* route indexes, index 0 is not used */
-#define MCASTD_MAX_SETS 16384	 /* port sets, with the two of all ports */
+#define MCASTD_MAX_SETS 16384	 /* port sets, with that of all ports */
 #define MCASTD_MAX_UNWANTED 4096 /* flows without a route that are remembered */
 #define MCASTD_MAX_PREFIXES 4096 /* of mcastd_origins, and of mcastd_boundaries */
 
-/* The sets of all ports: without an egress program, and with it. Other sets always have it. */
-#define MCASTD_SET_PLAIN 0
-#define MCASTD_SET_EGRESS 1
-#define MCASTD_SET_FIRST 2
+/* The set of all ports, for out words that name one; those of routes begin at MCASTD_SET_FIRST. */
+#define MCASTD_SET_ALL 0
+#define MCASTD_SET_FIRST 1
 
 /* Index of mcastd_xsks: the AF_XDP socket of one queue of one port. */
 #define MCASTD_XSK_INDEX(slot, queue) ((slot)*MCASTD_MAX_QUEUES + (queue))
@@ -155,7 +154,7 @@ struct mcastd_source_key {
  * value is a route index, as __u64: an array has eight bytes for each element at least, and the
  * daemon writes to it as memory.
  */
-#define MCASTD_DIRECT_BITS 17
+#define MCASTD_DIRECT_BITS 18
 
 /* Where the route of a group, or of a source (0: any) and a group, is looked for first. */
 static inline __u32 mcastd_direct_index(__u32 source, __u32 group)
@@ -234,15 +233,15 @@ enum mcastd_verdict {
 
 /* Value of mcastd_pstats, per CPU. */
 struct mcastd_port_stats {
-	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
-	__u64 in_bytes;			/* of the forwarded IP packets */
 	__u64 out_packets;		/* frames handed to this port's driver */
 	__u64 out_bytes;		/* their bytes, link header included */
+	__u64 tick;			/* the clock, read once a tick: jiffies when it was read */
+	__u64 now_ns;			/* CLOCK_MONOTONIC then */
+	__u64 in_bytes;			/* of the forwarded IP packets */
+	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
 	__u64 large_limited;		/* not given to the daemon, so not fragmented: too many */
-	__u64 tick;			/* the clock, read once a tick: jiffies when it was read */
-	__u64 now_ns;			/* CLOCK_MONOTONIC then */
 };
 
 /* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */

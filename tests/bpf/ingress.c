@@ -212,6 +212,20 @@ static void total_beyond_frame(struct veth_frame *f)
 	patch(f, DATAGRAM_IP + 3, (uint8_t)(f->bytes[DATAGRAM_IP + 3] + 1));
 }
 
+/* The id is such that adding the two halves of the sum of 32-bit words carries. */
+static void sum_carries(struct veth_frame *f)
+{
+	uint8_t *ip = f->bytes + DATAGRAM_IP;
+	uint32_t low = 0;
+
+	memset(ip + 4, 0, 2);
+	for (size_t at = 0; at < 20; at += 4)
+		low += ip[at] | (uint32_t)ip[at + 1] << 8;
+	low = 0xffff - (low & 0xffff);
+	ip[4] = (uint8_t)low;
+	patch(f, DATAGRAM_IP + 5, (uint8_t)(low >> 8));
+}
+
 static void padded(struct veth_frame *f)
 {
 	f->len += 9;
@@ -322,6 +336,7 @@ static const struct test_case cases[] = {
 	{ "D-CSUM IHL 4", ihl_4, XDP_DROP, MCASTD_BAD_HEADER },
 	{ "D-CSUM IHL beyond total", ihl_beyond_total, XDP_DROP, MCASTD_BAD_HEADER },
 	{ "D-CSUM total beyond frame", total_beyond_frame, XDP_DROP, MCASTD_BAD_HEADER },
+	{ "D-CSUM carries", sum_carries, XDP_REDIRECT, MCASTD_FORWARDED },
 	{ "D-CSUM padded frame", padded, XDP_REDIRECT, MCASTD_FORWARDED },
 	{ "D-OPT", options, XDP_REDIRECT, MCASTD_FORWARDED },
 	{ "D-OPT 40 octets", all_options, XDP_REDIRECT, MCASTD_FORWARDED },
@@ -352,6 +367,30 @@ static void run_case(const struct test_case *c, const uint8_t *mac)
 			 run.action, run.verdict, (unsigned int)run.moved, c->action, c->verdict);
 	if (run.out.len != wanted.len || memcmp(run.out.bytes, wanted.bytes, wanted.len) != 0)
 		fail_msg("%s: wrong bytes", c->name);
+}
+
+/* The programs look everything up again. */
+static void port_forget(void)
+{
+	struct prefix prefix;
+
+	assert_int_equal(prefix_parse("198.51.100.0/24", &prefix), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, 1, &prefix, 1), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, 1, NULL, 0), 0);
+}
+
+/* Each case the long way, and where the packet before it was a good one of the same addresses. */
+static void run_cases(const uint8_t *mac)
+{
+	static const struct test_case good = { "good", unchanged, XDP_REDIRECT, MCASTD_FORWARDED };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		run_case(&cases[i], mac);
+		run_case(&good, mac);
+		run_case(&good, mac);
+		run_case(&cases[i], mac);
+		port_forget();
+	}
 }
 
 static void routes(void)
@@ -387,8 +426,7 @@ static void verdicts_of_one_port(void **state)
 	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
 	open_sockets(&xsk);
 	routes();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		run_case(&cases[i], bed.veth.mac[2]);
+	run_cases(bed.veth.mac[2]);
 	xsk_close(xsk);
 	bed_fini(&bed);
 }
@@ -404,8 +442,7 @@ static void verdicts_of_a_set(void **state)
 	open_sockets(&xsk);
 	routes();
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3), 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		run_case(&cases[i], NULL);
+	run_cases(NULL);
 	xsk_close(xsk);
 	bed_fini(&bed);
 }

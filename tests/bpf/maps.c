@@ -337,7 +337,7 @@ static void routes_full(void **state)
 
 static void sets_full(void **state)
 {
-	const struct dataplane_options options = { .bpffs_dir = veth_bpffs(), .max_sets = 5 };
+	const struct dataplane_options options = { .bpffs_dir = veth_bpffs(), .max_sets = MCASTD_SET_FIRST + 3 };
 
 	(void)state;
 	bed_init(&bed, 6, &options);
@@ -439,7 +439,7 @@ static void down_port(void **state)
 	port.down = true;
 	bed_port_set(&bed, 3, &port);
 	assert_int_equal(members_of(id, NULL), 1 << 1 | 1 << 2);
-	assert_int_equal(members_of(MCASTD_SET_EGRESS, NULL), 1 << 1 | 1 << 2);
+	assert_int_equal(members_of(MCASTD_SET_ALL, NULL), 1 << 1 | 1 << 2);
 	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 2, 3), 0);
 	assert_int_equal(members_of(out_of("0.0.0.0", "239.1.1.2"), NULL), 1 << 2);
 	port.down = false;

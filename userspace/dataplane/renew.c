@@ -45,7 +45,7 @@ static int renewed_map(const struct dataplane *dp, const struct port_set *set)
 
 int set_renew_all(struct dataplane *dp)
 {
-	uint32_t id = MCASTD_SET_EGRESS, ids[SET_BATCH_MAX], n;
+	uint32_t id = MCASTD_SET_ALL, ids[SET_BATCH_MAX], n;
 	int fds[SET_BATCH_MAX], err;
 
 	do {

@@ -47,7 +47,7 @@ static int put_device(const struct dataplane *dp, const struct port_set *set, ui
 	const struct mcastd_port *port = &dp->ports[slot];
 	struct mcastd_dev dev = {
 		.ifindex = port->ifindex,
-		.prog_fd = set == &dp->sets[MCASTD_SET_PLAIN] ? 0 : (uint32_t)dp->egress_fd,
+		.prog_fd = (uint32_t)dp->egress_fd,
 	};
 
 	if (!port->ifindex || port->flags & MCASTD_PORT_DOWN)
