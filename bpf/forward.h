@@ -139,9 +139,8 @@ static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, stru
 		return MCASTD_NO_MEMBER;
 	port = bpf_map_lookup_elem(&mcastd_ports, &slot);
 	stats = bpf_map_lookup_elem(&mcastd_pstats, &slot);
-	if (!port || !stats)
-		return MCASTD_REDIRECT_FAILED;
-	if (!frame_prepare(ctx, f))
+	/* The port may have gone before the route that leads to it. */
+	if (!port || !stats || !port->ifindex || !frame_prepare(ctx, f))
 		return MCASTD_REDIRECT_FAILED;
 	*action = XDP_DROP;
 	/* The kernel would leave it out before the egress program could count it. */

@@ -471,6 +471,29 @@ static void igmp_without_daemon(void **state)
 	bed_fini(&bed);
 }
 
+/* A port that has gone: what still leads to it is dropped and counted, both ways, and then it is
+ * back. */
+static void gone_port(void **state)
+{
+	struct dataplane_port port;
+
+	(void)state;
+	bed_init(&bed, 4, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	port = bed_port(&bed, 2);
+	routes();
+	for (int with_set = 0; with_set < 2; with_set++) {
+		expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+		assert_int_equal(dataplane_port_del(bed.dp, 2), 0);
+		expect(1, unchanged, XDP_DROP, MCASTD_REDIRECT_FAILED);
+		expect(1, unchanged, XDP_DROP, MCASTD_REDIRECT_FAILED);
+		bed_port_set(&bed, 2, &port);
+		expect(1, unchanged, XDP_REDIRECT, MCASTD_FORWARDED);
+		assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.3.1.1", 3, 4), 0);
+	}
+	bed_fini(&bed);
+}
+
 static void query(struct veth_frame *f)
 {
 	igmp(f);
@@ -810,12 +833,19 @@ static void counters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verdicts_of_one_port), cmocka_unit_test(verdicts_of_a_set),
-		cmocka_unit_test(igmp_without_daemon),	cmocka_unit_test(limits),
-		cmocka_unit_test(not_a_port),		cmocka_unit_test(drop_unknown),
-		cmocka_unit_test(default_out),		cmocka_unit_test(sources_first),
-		cmocka_unit_test(checksum_update),	cmocka_unit_test(counters),
-		cmocka_unit_test(wrong_port),		cmocka_unit_test(boundaries),
+		cmocka_unit_test(verdicts_of_one_port),
+		cmocka_unit_test(verdicts_of_a_set),
+		cmocka_unit_test(igmp_without_daemon),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(not_a_port),
+		cmocka_unit_test(drop_unknown),
+		cmocka_unit_test(default_out),
+		cmocka_unit_test(sources_first),
+		cmocka_unit_test(checksum_update),
+		cmocka_unit_test(counters),
+		cmocka_unit_test(wrong_port),
+		cmocka_unit_test(boundaries),
+		cmocka_unit_test(gone_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
