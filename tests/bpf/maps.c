@@ -337,7 +337,8 @@ static void routes_full(void **state)
 
 static void sets_full(void **state)
 {
-	const struct dataplane_options options = { .bpffs_dir = veth_bpffs(), .max_sets = MCASTD_SET_FIRST + 3 };
+	const struct dataplane_options options = { .bpffs_dir = veth_bpffs(),
+						   .max_sets = MCASTD_SET_FIRST + 3 };
 
 	(void)state;
 	bed_init(&bed, 6, &options);
