@@ -15,7 +15,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # Whatever leaks, or is used wrongly, makes the exit status of a sanitized build differ from 0.
 SANITIZERS = {
-    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0",
+    # What is freed stays for a while, but little of it: tests look at the memory of the daemon.
+    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0:quarantine_size_mb=32",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=99",
 }
