@@ -471,8 +471,7 @@ static void igmp_without_daemon(void **state)
 	bed_fini(&bed);
 }
 
-/* A port that has gone: what still leads to it is dropped and counted, both ways, and then it is
- * back. */
+/* What still leads to a port that has gone is dropped and counted, with port sets and without. */
 static void gone_port(void **state)
 {
 	struct dataplane_port port;

@@ -249,6 +249,52 @@ static void direct_alone(void **state)
 	bed_fini(&bed);
 }
 
+static int verdict_from_upstream(const char *source, const char *group)
+{
+	struct veth_frame frame;
+	struct bed_run run;
+
+	datagram_init(&frame, source, group, 8, 10, 0);
+	bed_run(&bed, 1, &frame, &run);
+	return run.verdict;
+}
+
+/*
+ * A packet like the last of its route takes the short way: the origin of its source, which is made
+ * a wrong one behind the daemon's back, is not asked until the daemon says that something changed.
+ */
+static void short_way(void **state)
+{
+	const struct mcastd_origin_key key = { .prefix_length = 32, .source = { 192, 0, 2, 1 } };
+	const uint32_t slot = 2;
+	struct dataplane_port port;
+	struct prefix prefix;
+	int fd;
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	port = bed_port(&bed, 1);
+	port.check_origin = true;
+	bed_port_set(&bed, 1, &port);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 3), 0);
+	assert_int_equal(BED_ROUTE(&bed, "192.0.2.1", "239.1.1.2", 3), 0);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.1"), MCASTD_FORWARDED);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.2"), MCASTD_FORWARDED);
+	fd = open_map("mcastd_origins");
+	assert_int_equal(bpf_map_update_elem(fd, &key, &slot, BPF_ANY), 0);
+	close(fd);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.1"), MCASTD_FORWARDED);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.2"), MCASTD_FORWARDED);
+	/* Another source in between, and the first one is asked for again. */
+	assert_int_equal(verdict_from_upstream("192.0.2.9", "239.1.1.1"), MCASTD_FORWARDED);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.1"), MCASTD_WRONG_PORT);
+	assert_int_equal(prefix_parse("198.51.100.0/24", &prefix), 0);
+	assert_int_equal(dataplane_origins_set(bed.dp, 2, &prefix, 1), 0);
+	assert_int_equal(verdict_from_upstream("192.0.2.1", "239.1.1.2"), MCASTD_WRONG_PORT);
+	bed_fini(&bed);
+}
+
 static void sets_are_shared(void **state)
 {
 	uint32_t id, size;
@@ -822,14 +868,15 @@ int main(void)
 		cmocka_unit_test(routes_come_and_go), cmocka_unit_test(sets_are_shared),
 		cmocka_unit_test(many_sets),	      cmocka_unit_test(arrival_is_left_out),
 		cmocka_unit_test(direct_collisions),  cmocka_unit_test(direct_alone),
-		cmocka_unit_test(routes_full),	      cmocka_unit_test(sets_full),
-		cmocka_unit_test(prefixes_full),      cmocka_unit_test(wrong_ports),
-		cmocka_unit_test(interface_vanishes), cmocka_unit_test(transmit_feature),
-		cmocka_unit_test(leaves_nothing),     cmocka_unit_test(keep_and_take_over),
-		cmocka_unit_test(other_abi_version),  cmocka_unit_test(no_bpf_file_system),
-		cmocka_unit_test(foreign_program),    cmocka_unit_test(attach_modes),
-		cmocka_unit_test(loaded_before),      cmocka_unit_test(take_over_exclude),
-		cmocka_unit_test(down_port),	      cmocka_unit_test(program_lost),
+		cmocka_unit_test(short_way),	      cmocka_unit_test(routes_full),
+		cmocka_unit_test(sets_full),	      cmocka_unit_test(prefixes_full),
+		cmocka_unit_test(wrong_ports),	      cmocka_unit_test(interface_vanishes),
+		cmocka_unit_test(transmit_feature),   cmocka_unit_test(leaves_nothing),
+		cmocka_unit_test(keep_and_take_over), cmocka_unit_test(other_abi_version),
+		cmocka_unit_test(no_bpf_file_system), cmocka_unit_test(foreign_program),
+		cmocka_unit_test(attach_modes),	      cmocka_unit_test(loaded_before),
+		cmocka_unit_test(take_over_exclude),  cmocka_unit_test(down_port),
+		cmocka_unit_test(program_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@
 #include "forward.h"
 
 #define DRAIN_MS 3 /* longer than any frame is under way */
-#define STOP_MS 20
+#define STOP_MS 20 /* until the source is told again to stop */
 #define CPUS_MAX 256
 /*
  * BPF_PROG_RUN keeps a ring of as many free frames as it sends at a time. When more come back at a
