@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+from cards import with_cards
 from debian import Unavailable
 from kernel import KERNELS as WORK
 
@@ -47,7 +48,7 @@ def make_initramfs(path, kernel):
 
 def write_job(path, options, kernel):
     """What process 1 of the machine runs once its root is there: tools/vm/guest finds it."""
-    variables = {"MODULES": kernel.modules,
+    variables = {"MODULES": kernel.modules, "CARDS": str(len(options.cards)),
                  "WORKING_DIRECTORY": os.getcwd(), "COMMAND": shlex.join(options.command),
                  "SYSTEMD": "yes" if options.systemd else ""}
     with open(path, "w", encoding="utf-8") as file:
@@ -73,6 +74,11 @@ def qemu_argv(options, kernel, job_dir, log):
             "-device", "virtserialport,chardev=output,name=output",
             "-chardev", f"file,id=status,path={os.path.join(job_dir, 'status')}",
             "-device", "virtserialport,chardev=status,name=status",
+            # qemu listens to the guest (QMP): to take off a card, or its carrier.
+            "-chardev", f"socket,id=monitor,path={os.path.join(job_dir, 'monitor')},server=on,wait=off",
+            "-mon", "chardev=monitor,mode=control",
+            "-chardev", f"socket,id=monitor-port,path={os.path.join(job_dir, 'monitor')}",
+            "-device", "virtserialport,chardev=monitor-port,name=monitor",
             "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,"
                        "multidevs=remap"]
 
@@ -85,7 +91,7 @@ def run(options, kernel):
         log = os.path.join(WORK, f"kernel-{os.getpid()}.log")
         write_job(os.path.join(job_dir, "job"), options, kernel)
         make_initramfs(os.path.join(job_dir, "initramfs"), kernel)
-        argv = qemu_argv(options, kernel, job_dir, log)
+        argv = with_cards(qemu_argv(options, kernel, job_dir, log), options.cards)
         try:
             # Input that never comes: at its end qemu would take the output port for closed too.
             machine = stack.enter_context(subprocess.Popen(argv, stdin=subprocess.PIPE))
