@@ -118,8 +118,8 @@ static __always_inline bool port_finish(struct frame *f, const struct mcastd_por
  * To one port. As long as no frame to this port needs the egress program, because there is neither
  * a port set nor a port with a tag, this program does the work itself and sends it without.
  */
-static __always_inline enum mcastd_verdict
-send_to_port(struct frame *f, const struct arrival *from, __u32 slot, int *action)
+static __always_inline enum mcastd_verdict send_to_port(struct frame *f, const struct arrival *from,
+							__u32 slot, int *action)
 {
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
