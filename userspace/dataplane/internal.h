@@ -108,6 +108,12 @@ struct found {
 	char name[32];	     /* of a program that is not ours */
 };
 
+/* What a dispatcher was found to run. */
+struct sight {
+	unsigned int ifindex;
+	struct found found;
+};
+
 /* What a driver looks at when it refuses a program. */
 struct device_state {
 	uint32_t mtu;
@@ -144,6 +150,8 @@ struct dataplane {
 	size_t n_attachments;
 	struct refusal *refusals;
 	size_t n_refusals;
+	struct sight *sights;
+	size_t n_sights;
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
@@ -190,7 +198,7 @@ void words_forget(void);
 void words_of(int err, char *text);
 
 /* look.c */
-void look(const struct dataplane *dp, unsigned int ifindex, struct found *found);
+void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
 
 /* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
 const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,

@@ -501,9 +501,8 @@ static void tell_no_dispatcher(struct daemon *daemon)
 		return;
 	daemon->told_no_dispatcher = true;
 	log_notice(
-		"no other XDP program can run beside mcastd's on its interfaces, forwarding is as "
-		"ever: libxdp's dispatcher was tried and refused (%s); libxdp 1.5.5 or later may "
-		"do",
+		"mcastd is alone on its interfaces, no other XDP program can run beside it: libxdp's "
+		"dispatcher was tried and failed (%s); libxdp 1.5.5 or later may do",
 		why);
 }
 
