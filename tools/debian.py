@@ -105,10 +105,17 @@ def root(name):
     return directory
 
 
+def own_out(name):
+    """Where the tree keeps what is built in that root; it is seen there as `out`."""
+    directory = os.path.join(TREE, "out", name)
+    os.makedirs(directory, exist_ok=True)
+    return directory
+
+
 def _make_root(suite, directory):
     new = directory + ".new"
     shutil.rmtree(new, ignore_errors=True)
-    output("debootstrap", "--variant=minbase", "--include=make", f"--keyring={KEYRING}", suite, new,
+    output("debootstrap", "--variant=minbase", "--include=make,kmod", f"--keyring={KEYRING}", suite, new,
            mirror())
     # How this machine's apt reaches the archive: through which proxy, and how fresh it must be.
     reached = output("apt-config", "dump", "Acquire::http", "Acquire::https",
