@@ -32,6 +32,10 @@
 #define ABSENT 2 /* ENOSYS */
 #define BROKEN 3
 
+/* Of newer kernels than some headers are. */
+#define TOKEN_CREATE 36
+#define COMMON_ATTRS (1 << 16)
+
 static char self[] = "/proc/self/exe";
 
 /* A call of which only the number and some arguments matter. */
@@ -74,6 +78,7 @@ static const struct call of_neither[] = {
 	{ "bpf(PROG_GET_NEXT_ID)", SYS_bpf, { BPF_PROG_GET_NEXT_ID } },
 	{ "bpf(TASK_FD_QUERY)", SYS_bpf, { BPF_TASK_FD_QUERY } },
 	{ "bpf(LINK_UPDATE)", SYS_bpf, { BPF_LINK_UPDATE } },
+	{ "bpf(LINK_UPDATE), common attributes", SYS_bpf, { BPF_LINK_UPDATE | COMMON_ATTRS } },
 };
 
 /* Of these the daemon needs some, what serves HTTP none. */
@@ -82,6 +87,8 @@ static const struct call of_daemon[] = {
 	{ "bpf(OBJ_GET)", SYS_bpf, { BPF_OBJ_GET } },
 	{ "bpf(MAP_GET_FD_BY_ID)", SYS_bpf, { BPF_MAP_GET_FD_BY_ID } },
 	{ "bpf(PROG_LOAD)", SYS_bpf, { BPF_PROG_LOAD } },
+	{ "bpf(PROG_LOAD), common attributes", SYS_bpf, { BPF_PROG_LOAD | COMMON_ATTRS } },
+	{ "bpf(TOKEN_CREATE)", SYS_bpf, { TOKEN_CREATE } },
 	{ "open", SYS_openat, { AT_FDCWD, (long)self, O_RDONLY } },
 	{ "socket(AF_NETLINK)", SYS_socket, { AF_NETLINK, SOCK_RAW } },
 	{ "socket(AF_INET)", SYS_socket, { AF_INET, SOCK_STREAM } },

@@ -8,6 +8,7 @@
  * In production it fails with EPERM instead: a C library or libbpf of another make may ask for
  * something new, and then one operation that says so is a lesser evil than no multicast routing.
  */
+#include <asm/termbits.h>
 #include <linux/bpf.h>
 #include <linux/sockios.h>
 #include <sched.h>
@@ -17,6 +18,13 @@
 
 #include "mcastd/daemon.h"
 #include "platform/privilege_calls.h"
+
+/* Headers may be older than the kernel: BPF_TOKEN_CREATE and BPF_COMMON_ATTRS. */
+#define TOKEN_CREATE 36
+#define COMMON_ATTRS (1 << 16)
+
+/* A command of bpf(); libbpf from 1.8 on adds attributes to some, a place for the kernel's log. */
+#define CALL_BPF(command) CALL_MASKED(bpf, 0, 0xffffffff & ~COMMON_ATTRS, command)
 
 #define NO_WRITING (O_ACCMODE | O_CREAT | O_TRUNC)
 
@@ -73,27 +81,33 @@ static const struct privilege_call allowed_calls[] = {
 	CALL_WITH(ioctl, 1, SIOCGIFNAME),
 
 	/* Maps and programs, also those of a dispatcher beside other programs. */
-	CALL_WITH(bpf, 0, BPF_MAP_CREATE),
-	CALL_WITH(bpf, 0, BPF_MAP_LOOKUP_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_UPDATE_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_DELETE_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_GET_NEXT_KEY),
-	CALL_WITH(bpf, 0, BPF_MAP_LOOKUP_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_UPDATE_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_DELETE_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_FREEZE),
-	CALL_WITH(bpf, 0, BPF_MAP_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_PROG_LOAD),
-	CALL_WITH(bpf, 0, BPF_PROG_TEST_RUN),
-	CALL_WITH(bpf, 0, BPF_PROG_BIND_MAP),
-	CALL_WITH(bpf, 0, BPF_PROG_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
-	CALL_WITH(bpf, 0, BPF_OBJ_GET),
-	CALL_WITH(bpf, 0, BPF_OBJ_PIN),
-	CALL_WITH(bpf, 0, BPF_BTF_LOAD),
-	CALL_WITH(bpf, 0, BPF_BTF_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_LINK_CREATE),
-	CALL_WITH(bpf, 0, BPF_RAW_TRACEPOINT_OPEN),
+	CALL_BPF(BPF_MAP_CREATE),
+	CALL_BPF(BPF_MAP_LOOKUP_ELEM),
+	CALL_BPF(BPF_MAP_UPDATE_ELEM),
+	CALL_BPF(BPF_MAP_DELETE_ELEM),
+	CALL_BPF(BPF_MAP_GET_NEXT_KEY),
+	CALL_BPF(BPF_MAP_LOOKUP_BATCH),
+	CALL_BPF(BPF_MAP_UPDATE_BATCH),
+	CALL_BPF(BPF_MAP_DELETE_BATCH),
+	CALL_BPF(BPF_MAP_FREEZE),
+	CALL_BPF(BPF_MAP_GET_FD_BY_ID),
+	CALL_BPF(BPF_PROG_LOAD),
+	CALL_BPF(BPF_PROG_TEST_RUN),
+	CALL_BPF(BPF_PROG_BIND_MAP),
+	CALL_BPF(BPF_PROG_GET_FD_BY_ID),
+	CALL_BPF(BPF_OBJ_GET_INFO_BY_FD),
+	CALL_BPF(BPF_OBJ_GET),
+	CALL_BPF(BPF_OBJ_PIN),
+	CALL_BPF(BPF_BTF_LOAD),
+	CALL_BPF(BPF_BTF_GET_FD_BY_ID),
+	CALL_BPF(BPF_LINK_CREATE),
+	CALL_BPF(BPF_RAW_TRACEPOINT_OPEN),
+	/*
+	 * libbpf from 1.5 on asks with each object. Outside a user namespace the kernel always says
+	 * no, and inside one it gives what whoever mounted the bpffs has delegated, so there is
+	 * nothing to refuse; a refusal of ours would be a line in the audit log with each attach.
+	 */
+	CALL_BPF(TOKEN_CREATE),
 	CALL(membarrier),
 	CALL(memfd_create),
 	CALL(uname),
@@ -124,7 +138,11 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(readlink),
 	CALL(readlinkat),
 	CALL(flock),
-	CALL_WITH(ioctl, 1, TCGETS), /* is it a terminal? libconfuse's scanner asks */
+	/* Is it a terminal? libconfuse's scanner asks, from glibc 2.42 on by the second. */
+	CALL_WITH(ioctl, 1, TCGETS),
+#ifdef TCGETS2
+	CALL_WITH(ioctl, 1, TCGETS2),
+#endif
 
 	/* Pins and the control socket come and go. */
 	CALL(mkdir),
