@@ -245,6 +245,44 @@ static void test_ordinary_things_work(void **state)
 	assert_int_equal(end_of(pid), DONE);
 }
 
+static void test_missing_capabilities(void **state)
+{
+	const cap_value_t caps[] = { CAP_NET_ADMIN, CAP_SYS_ADMIN };
+	char names[32];
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		bool same = !privilege_keep(NULL, 0) &&
+			    privilege_missing(caps, 2, names, sizeof(names)) == 2 &&
+			    strcmp(names, "NET_ADMIN,SYS_ADMIN") == 0;
+
+		same = same && privilege_missing(caps, 2, names, 6) == 2 &&
+		       strcmp(names, "NET_A") == 0;
+		_exit(same && privilege_missing(caps, 0, names, 6) == 0 ? DONE : BROKEN);
+	}
+	assert_int_equal(end_of(pid), DONE);
+}
+
+static void test_user_namespace(void **state)
+{
+	pid_t pid;
+	int end;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		if (privilege_in_user_namespace() || unshare(CLONE_NEWUSER))
+			_exit(ABSENT);
+		_exit(privilege_in_user_namespace() ? DONE : BROKEN);
+	}
+	end = end_of(pid);
+	if (end == ABSENT)
+		skip(); /* in one already, or none can be made */
+	assert_int_equal(end, DONE);
+}
+
 static void test_names(void **state)
 {
 	enum privilege_filter filter;
@@ -269,6 +307,8 @@ int main(void)
 		cmocka_unit_test(test_clone3_is_absent),
 		cmocka_unit_test(test_off_filters_nothing),
 		cmocka_unit_test(test_ordinary_things_work),
+		cmocka_unit_test(test_missing_capabilities),
+		cmocka_unit_test(test_user_namespace),
 		cmocka_unit_test(test_names),
 	};
 

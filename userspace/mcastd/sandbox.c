@@ -9,9 +9,11 @@
  * something new, and then one operation that says so is a lesser evil than no multicast routing.
  */
 #include <asm/termbits.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <linux/sockios.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -200,6 +202,37 @@ static const cap_value_t kept_capabilities[] = {
 };
 
 #define KEPT (sizeof(kept_capabilities) / sizeof(kept_capabilities[0]))
+#define NEEDED (KEPT - 1) /* always */
+
+void daemon_why_not_permitted(char *text, size_t size)
+{
+	char missing[64];
+
+	if (privilege_missing(kept_capabilities, NEEDED, missing, sizeof(missing)))
+		snprintf(text, size,
+			 "capabilities are missing (%s): run as root, in a container with "
+			 "--cap-add for each",
+			 missing);
+	else if (privilege_in_user_namespace())
+		snprintf(text, size,
+			 "this is a user namespace (a rootless container), where the kernel "
+			 "permits no BPF: run as root of the host");
+	else
+		snprintf(text, size,
+			 "root may not do it here: look at the filter of system calls of a "
+			 "container, at security modules and lockdown (dmesg)");
+}
+
+int daemon_check_capabilities(void)
+{
+	char text[256], missing[64];
+
+	if (!privilege_missing(kept_capabilities, NEEDED, missing, sizeof(missing)))
+		return 0;
+	daemon_why_not_permitted(text, sizeof(text));
+	log_error("not permitted: %s", text);
+	return -EPERM;
+}
 
 /* The memory of AF_XDP sockets counts as locked without CAP_IPC_LOCK, see XSK_RX_MAX. */
 static bool lift_memory_limit(void)
@@ -211,7 +244,7 @@ static bool lift_memory_limit(void)
 
 int daemon_sandbox_enter(enum privilege_filter filter)
 {
-	int error = privilege_keep(kept_capabilities, lift_memory_limit() ? KEPT - 1 : KEPT);
+	int error = privilege_keep(kept_capabilities, lift_memory_limit() ? NEEDED : KEPT);
 
 	if (!error)
 		error = privilege_filter_load(filter, allowed_calls,
