@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -118,11 +120,8 @@ static int fail_errno(struct dataplane_error *error, int err, const char *what)
 {
 	char why[WORDS_MAX];
 
-	if (err == -EPERM)
-		return dataplane_fail(error, err,
-				      "%s: not permitted: run as root, or with the capabilities "
-				      "NET_ADMIN, NET_RAW and SYS_ADMIN",
-				      what);
+	if (err == -EPERM) /* why, the daemon knows */
+		return dataplane_fail(error, err, "%s: not permitted", what);
 	words_of(err, why);
 	return dataplane_fail(error, err, "%s: %s", what, why);
 }
@@ -379,22 +378,55 @@ static void *map_memory(struct dataplane *dp, enum map map, size_t size)
 /* --- open ---------------------------------------------------------------------------------------
  */
 
+/* Counters have a part for each. */
+static int count_cpus(struct dataplane *dp, struct dataplane_error *error)
+{
+	int n = libbpf_num_possible_cpus();
+
+	if (n <= 0)
+		return dataplane_fail(error, -ENOENT,
+				      "the number of CPUs cannot be read: mount sysfs (mount -t "
+				      "sysfs sysfs /sys)");
+	dp->n_cpus = (unsigned int)n;
+	return 0;
+}
+
+/* The file system of a directory, or of its parent, if that is what there is. */
+static int stat_existing(const char *dir, struct statfs *fs)
+{
+	char *copy;
+	int err;
+
+	if (statfs(dir, fs) == 0)
+		return 0;
+	copy = strdup(dir);
+	err = copy ? statfs(dirname(copy), fs) : -1;
+	free(copy);
+	return err;
+}
+
 static int open_dir(struct dataplane *dp, struct dataplane_error *error)
 {
-	bool made = mkdir(dp->dir, 0700) == 0;
+	int made = mkdir(dp->dir, 0700) ? errno : 0;
 	struct statfs fs;
 
-	if (!made && errno != EEXIST && errno != ENOENT)
-		return dataplane_fail(error, -errno, "%s: the directory cannot be made: %s",
-				      dp->dir, strerror(errno));
-	if (statfs(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
-		if (made)
+	if (stat_existing(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
+		if (!made)
 			rmdir(dp->dir);
 		return dataplane_fail(error, -ENOENT,
 				      "%s is not on a BPF file system: mount one (mount -t bpf bpf "
 				      "/sys/fs/bpf), or give another directory (--bpffs)",
 				      dp->dir);
 	}
+	if (fs.f_flags & ST_RDONLY)
+		return dataplane_fail(error, -EROFS,
+				      "%s is on a BPF file system that may only be read: a "
+				      "container needs it writable (-v /sys/fs/bpf:/sys/fs/bpf), a "
+				      "service without ProtectKernelTunables=",
+				      dp->dir);
+	if (made && made != EEXIST)
+		return dataplane_fail(error, -made, "%s: the directory cannot be made: %s", dp->dir,
+				      strerror(made));
 	dp->dir_fd = open(dp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dp->dir_fd >= 0 && flock(dp->dir_fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 		return dataplane_fail(error, -EBUSY,
@@ -498,12 +530,13 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	}
 	dp->stamp = 1;
 	dp->dir_fd = -1;
-	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
 	words_listen();
 
-	err = open_dir(dp, error);
+	err = count_cpus(dp, error);
+	if (!err)
+		err = open_dir(dp, error);
 	if (!err)
 		err = check_pins(dp, error);
 	if (err) {

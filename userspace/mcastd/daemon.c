@@ -316,9 +316,13 @@ static int open_dataplane(struct daemon *daemon)
 					     .max_sets = daemon->config->max_sets };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
+	char why[DATAPLANE_ERROR_MAX] = "";
 
+	if (err == -EPERM)
+		daemon_why_not_permitted(why, sizeof(why));
 	if (err)
-		log_error("%s", error.text[0] ? error.text : strerror(-err));
+		log_error("%s%s%s", error.text[0] ? error.text : strerror(-err), *why ? ": " : "",
+			  why);
 	else if (dataplane_other_abi(daemon->dataplane))
 		log_notice(
 			"%s: maps of ABI version %u, ours is %d: its programs forward until hosts "
@@ -337,7 +341,8 @@ static int open_server(struct daemon *daemon)
 		log_error("%s: another mcastd answers there; stop it or choose another with -u",
 			  path);
 	else if (err)
-		log_error("%s: %s", path, strerror(-err));
+		log_error("%s: the control socket cannot be made: %s; choose another place with -u",
+			  path, strerror(-err));
 	return err;
 }
 
@@ -471,8 +476,10 @@ static void daemon_stop(struct daemon *daemon)
 
 static int daemon_start(struct daemon *daemon)
 {
-	int err = open_loop(daemon);
+	int err = daemon_check_capabilities();
 
+	if (!err)
+		err = open_loop(daemon);
 	/* First, so that a second daemon ends before it touches anything. */
 	if (!err)
 		err = open_server(daemon);

@@ -236,6 +236,12 @@ void audit_close(struct daemon *daemon);
  */
 int daemon_sandbox_enter(enum privilege_filter filter);
 
+/* Why the kernel does not permit what the daemon does, and what to do: a part of a sentence. */
+void daemon_why_not_permitted(char *text, size_t size);
+
+/* Are the capabilities there without which nothing works? Returns 0 or -EPERM, after telling. */
+int daemon_check_capabilities(void);
+
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);
 /* The same for what the daemon itself sees; name as in "link-up", text for the log. */

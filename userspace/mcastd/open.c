@@ -75,6 +75,20 @@ static unsigned int smallest_ring(const struct port *port)
 	return frames;
 }
 
+/* What stands in the way of an AF_XDP socket, and what to do. */
+static const char *socket_reason(int err)
+{
+	switch (err) {
+	case -ENOBUFS:
+		return "too little memory may be locked: raise the limit (ulimit -l unlimited, "
+		       "--ulimit memlock=-1:-1, LimitMEMLOCK=infinity)";
+	case -EAFNOSUPPORT:
+		return "this kernel is built without them (CONFIG_XDP_SOCKETS)";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* As many sockets as the interface has receive queues now. */
 static int sync_queues(struct port *port, struct dataplane_error *error)
 {
@@ -99,7 +113,7 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 		if (err) {
 			snprintf(error->text, sizeof(error->text),
 				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
-				 strerror(-err));
+				 socket_reason(err));
 			return err;
 		}
 	}
