@@ -211,6 +211,9 @@ out/fuzz/obj/%.o: %.c | $(BPF_SKEL)
 out/fuzz/fuzz_%: $(patsubst %,out/fuzz/obj/%.o,tests/fuzz/fuzz_% $(basename $(CORE_SRC) $(SYS_SRC) $(SUPPORT_SRC)))
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(DAEMON_LIBS)
 
+mutate: ## change the code as tools/mutations.toml says: does a test turn red? (root; see tools/mutate)
+	$(Q)tools/mutate
+
 bench: deps ## measure; see docs/BENCHMARKS.md
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)tools/bench/run
@@ -262,8 +265,8 @@ clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
-	check-threads check-vm check-conformance check-fuzz fuzz bench soak lint install uninstall deb clean
+	check-threads check-vm check-conformance check-fuzz fuzz mutate bench soak lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find out -name '*.d' -type f 2>/dev/null)
+-include $(shell find out -path out/mutate -prune -o -name '*.d' -type f -print 2>/dev/null)
