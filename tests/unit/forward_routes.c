@@ -23,7 +23,7 @@ struct recorder {
 	char lines[64][128];
 	size_t n;
 	unsigned int sets, dels;
-	int fail; /* -errno for every call */
+	int fail;    /* -errno for every call */
 	bool counts; /* and nothing else: there are more routes than lines */
 };
 
