@@ -187,28 +187,6 @@ static void test_overrun(void **state)
 	assert_string_equal(told, "+va ");
 }
 
-static bool is_all_multicast(const char *name)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "ip -d link show %s | grep -q 'allmulti [1-9]'", name);
-	return system(command) == 0; /* NOLINT: fixed texts */
-}
-
-static void test_all_multicast(void **state)
-{
-	int fd;
-
-	NEEDS_NAMESPACE;
-	assert_false(is_all_multicast("va"));
-	fd = netlink_all_multicast(netlink_find(netlink, "va")->ifindex);
-	assert_true(fd >= 0);
-	assert_true(is_all_multicast("va"));
-	close(fd);
-	assert_false(is_all_multicast("va"));
-	assert_int_equal(netlink_all_multicast(99999), -ENODEV);
-}
-
 /* --- AF_XDP ------------------------------------------------------------------------------------
  */
 
@@ -412,7 +390,6 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_rename_bridge_delete),
 		cmocka_unit_test(test_overrun),
-		cmocka_unit_test(test_all_multicast),
 		cmocka_unit_test(test_xsk),
 		cmocka_unit_test(test_xsk_refused),
 	};

@@ -115,6 +115,22 @@ int dataplane_lend_socket(struct dataplane *dataplane, unsigned int ifindex, uns
 uint32_t dataplane_other_abi(const struct dataplane *dataplane);
 
 /*
+ * What was changed on an interface for as long as it is a port (see platform/card.h), remembered
+ * over the end of the daemon and over upgrades of any kind.
+ */
+struct dataplane_card {
+	unsigned int ifindex;
+	uint32_t settings;
+	uint8_t mac[6]; /* by which an interface is known again that comes back with another index
+			 */
+	uint8_t reserved[2];
+};
+/* All that is remembered, in no order, until the next call that remembers. Returns how many. */
+size_t dataplane_cards(const struct dataplane *dataplane, const struct dataplane_card **cards);
+/* settings 0: forgets the interface. Returns 0, -E2BIG (too many), -ENOMEM or -errno. */
+int dataplane_card_remember(struct dataplane *dataplane, const struct dataplane_card *card);
+
+/*
  * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is
  * overwritten with MCASTD_HOST_MAC. Returns 0 or -errno; -EOPNOTSUPP: the kernel cannot (before
  * 5.18).

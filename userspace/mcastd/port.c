@@ -46,6 +46,8 @@ const char *port_note(const struct port *port)
 		return port->audit.too_big_note;
 	if (strcmp(port->note, "up") != 0)
 		return port->note;
+	if (port->card.note[0])
+		return port->card.note;
 	return port->lost_note[0] ? port->lost_note : NULL;
 }
 
@@ -100,7 +102,6 @@ static void port_new(struct daemon *daemon, const char *name)
 	port->daemon = daemon;
 	port->slot = slot;
 	port->config = config_find(daemon->config, name);
-	port->all_multicast_fd = -1;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	daemon->ports[slot] = port;
 }
@@ -486,6 +487,7 @@ void ports_sync(struct daemon *daemon)
 	/* What only attaching could show. */
 	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
 		sync_all(daemon, no_transmit);
+	cards_restore(daemon, false);
 	apply_defaults(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)
@@ -509,4 +511,6 @@ void ports_close(struct daemon *daemon, bool keep)
 				port_free(port);
 		}
 	}
+	if (!keep)
+		cards_restore(daemon, true);
 }

@@ -11,7 +11,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h> /* IFF_LOWER_UP */
 #include <linux/if_link.h>
-#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <stdlib.h>
@@ -124,6 +123,8 @@ static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 	link->up = info->ifi_flags & IFF_UP;
 	link->running = info->ifi_flags & IFF_LOWER_UP;
 	link->is_ethernet = info->ifi_type == ARPHRD_ETHER;
+	link->all_multicast = info->ifi_flags & IFF_ALLMULTI;
+	link->promiscuous = info->ifi_flags & IFF_PROMISC;
 	mnl_attr_for_each(attr, header, sizeof(*info))
 	{
 		switch (mnl_attr_get_type(attr)) {
@@ -517,24 +518,4 @@ void netlink_each(const struct netlink *netlink, netlink_each_fn fn, void *arg)
 	for (size_t i = 0; i < netlink->n_entries; i++)
 		if (!fn(arg, &netlink->entries[i]->link))
 			return;
-}
-
-int netlink_all_multicast(unsigned int ifindex)
-{
-	const struct packet_mreq request = {
-		.mr_ifindex = (int)ifindex,
-		.mr_type = PACKET_MR_ALLMULTI,
-	};
-	/* Protocol 0: the socket itself receives nothing. */
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) < 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	return fd;
 }
