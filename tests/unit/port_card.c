@@ -96,7 +96,7 @@ int dataplane_card_remember(struct dataplane *dataplane, const struct dataplane_
 	return 0;
 }
 
-static const struct netlink_link link_of_port = {
+static struct netlink_link link_of_port = {
 	.ifindex = IFINDEX,
 	.name = "p",
 	.mac = { 2, 0, 0, 0, 0, 7 },
@@ -152,6 +152,7 @@ static int reset(void **state)
 	told[0] = error.text[0] = '\0';
 	unremembered = false;
 	config = (struct config_interface){ 0 };
+	link_of_port.is_stacked = false;
 	port = (struct port){ .daemon = &daemon_of_port, .config = &config, .ifindex = IFINDEX };
 	the_port = &port;
 	return 0;
@@ -266,6 +267,17 @@ static void test_tags_that_are_taken_off(void **state)
 	assert_int_equal(fake.ready, CARD_VLAN_PARSE);
 }
 
+static void test_vlan_above_another_interface(void **state)
+{
+	(void)state;
+	link_of_port.is_stacked = true;
+	assert_int_equal(sync_card(), 0);
+	config.vlan = 7;
+	assert_int_equal(sync_card(), -EOPNOTSUPP);
+	assert_non_null(strstr(error.text, "vlan = 7 make a VLAN device"));
+	stop();
+}
+
 static void test_merged_frames_that_are_fixed(void **state)
 {
 	(void)state;
@@ -377,6 +389,7 @@ int main(void)
 		cmocka_unit_test_setup(test_vlan_filter_fixed, reset),
 		cmocka_unit_test_setup(test_vlan_filter_refused, reset),
 		cmocka_unit_test_setup(test_tags_that_are_taken_off, reset),
+		cmocka_unit_test_setup(test_vlan_above_another_interface, reset),
 		cmocka_unit_test_setup(test_merged_frames_that_are_fixed, reset),
 		cmocka_unit_test_setup(test_not_permitted, reset),
 		cmocka_unit_test_setup(test_undone_by_others, reset),

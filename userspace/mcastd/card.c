@@ -169,7 +169,8 @@ static void note_tags(struct port *port, bool lost)
 }
 
 /* What the port cannot do without. Returns 0, or -errno with *error. */
-static int judge(struct port *port, uint32_t lacking, int err, struct dataplane_error *error)
+static int judge(struct port *port, bool stacked, uint32_t lacking, int err,
+		 struct dataplane_error *error)
 {
 	const char *why = err ? strerror(-err) : "its driver refuses";
 	unsigned int vlan = port->config->vlan;
@@ -178,6 +179,13 @@ static int judge(struct port *port, uint32_t lacking, int err, struct dataplane_
 	if (lacking & CARD_ALL_MULTICAST) {
 		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s", why);
 		return err;
+	}
+	if (vlan && stacked) {
+		snprintf(error->text, sizeof(error->text),
+			 "the kernel takes VLAN tags off before frames come here; instead of vlan "
+			 "= %u make a VLAN device and let that be the port",
+			 vlan);
+		return -EOPNOTSUPP;
 	}
 	if (vlan && lacking & CARD_VLAN_PARSE) {
 		snprintf(error->text, sizeof(error->text),
@@ -222,7 +230,7 @@ int port_card_sync(struct port *port, const struct netlink_link *link,
 			 card_settings_text(known.settings, names, sizeof(names)));
 		event_port(port->daemon, port, LOG_LEVEL_INFO, "card-set", text);
 	}
-	return judge(port, wanted & ~card.ready, err, error);
+	return judge(port, link->is_stacked, wanted & ~card.ready, err, error);
 }
 
 /* --- those that are no port any more --- */

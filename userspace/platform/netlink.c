@@ -100,6 +100,20 @@ static void parse_xdp(const struct nlattr *xdp, struct netlink_link *link)
 	}
 }
 
+static bool is_kind(const struct nlattr *attr, const char *kind)
+{
+	return strncmp(mnl_attr_get_str(attr), kind, mnl_attr_get_payload_len(attr)) == 0;
+}
+
+static void parse_kind(const struct nlattr *attr, struct netlink_link *link)
+{
+	static const char *const stacked[] = { "bond", "bridge", "macvlan", "team" };
+
+	link->is_bond = is_kind(attr, "bond");
+	for (size_t i = 0; i < sizeof(stacked) / sizeof(stacked[0]); i++)
+		link->is_stacked |= is_kind(attr, stacked[i]);
+}
+
 static void parse_info(const struct nlattr *info, struct netlink_link *link)
 {
 	const struct nlattr *attr;
@@ -108,8 +122,7 @@ static void parse_info(const struct nlattr *info, struct netlink_link *link)
 	{
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
 		    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-			link->is_bond = !strncmp(mnl_attr_get_str(attr), "bond",
-						 mnl_attr_get_payload_len(attr));
+			parse_kind(attr, link);
 	}
 }
 

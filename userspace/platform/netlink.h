@@ -30,6 +30,7 @@ struct netlink_link {
 	bool all_multicast,
 		promiscuous; /* set on the interface itself, not by a program's socket */
 	bool is_bond;
+	bool is_stacked; /* bonds, bridges and the like: another interface took tags of VLANs off */
 	unsigned int master;  /* ifindex of a bridge or bond it belongs to, 0 */
 	uint32_t xdp_prog_id; /* 0: no program; not told when one comes or goes by a bpf_link */
 	const struct netlink_address *addresses;
