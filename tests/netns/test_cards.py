@@ -107,6 +107,7 @@ def test_no_port_any_more(lab):
         mcastd.write_config(bed.config(QUICK, d2=None))
         mcastd.start()
         assert card(bed, "d2") == FREE and card(bed, "d1") == PORT
+        assert "xdp" not in bed.router.link("d2")
         mcastd.reload(bed.config(QUICK))
         assert cards(bed) == {PORT}
 

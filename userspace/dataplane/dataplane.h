@@ -142,6 +142,8 @@ int dataplane_inject(struct dataplane *dataplane, unsigned int ifindex, uint8_t 
  * its slot over a restart keeps its traffic.
  */
 unsigned int dataplane_port_slot(const struct dataplane *dataplane, unsigned int ifindex);
+/* The other way round, 0 if the slot is free. */
+unsigned int dataplane_port_ifindex(const struct dataplane *dataplane, unsigned int slot);
 /* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
 int dataplane_port_set(struct dataplane *dataplane, unsigned int slot,
 		       const struct dataplane_port *port, struct dataplane_error *error);
