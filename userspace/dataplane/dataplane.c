@@ -179,14 +179,15 @@ static bool any_pin_missing(const struct dataplane *dp)
 	return false;
 }
 
-/* All pins, those that this version does not know included. */
+/* All pins, those that this version does not know included; not what no version gives up. */
 static void remove_pins(const struct dataplane *dp)
 {
 	DIR *dir = opendir(dp->dir);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0)
+		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0 &&
+		    strcmp(entry->d_name, CARDS_MAP) != 0)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	if (dir)
 		closedir(dir);
@@ -498,6 +499,7 @@ static void free_dataplane(struct dataplane *dp)
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
+	card_close(dp);
 	if (dp->ports)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
 	if (dp->direct)
@@ -530,6 +532,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	}
 	dp->stamp = 1;
 	dp->dir_fd = -1;
+	dp->cards_fd = -1;
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
 	words_listen();
@@ -544,7 +547,11 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		free_dataplane(dp);
 		return err;
 	}
-	err = load_maps(dp, options, pinned, error);
+	err = card_open(dp);
+	if (err)
+		fail_errno(error, err, "the map of card settings");
+	if (!err)
+		err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
 	if (!err)
@@ -552,6 +559,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	if (!err)
 		err = check_broadcast(dp, error);
 	if (err) {
+		card_unpin(dp);
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);
 		return err;
@@ -568,6 +576,7 @@ void dataplane_close(struct dataplane *dp, bool keep)
 		port_clear(dp);
 	attach_close(dp, keep);
 	if (!keep) {
+		card_unpin(dp);
 		route_clear(dp);
 		if (dp->ours)
 			unpin_maps(dp, NULL);

@@ -153,6 +153,10 @@ struct dataplane {
 	struct sight *sights;
 	size_t n_sights;
 
+	int cards_fd; /* what is changed on interfaces, see card.c */
+	struct dataplane_card *cards;
+	size_t n_cards;
+
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
 	uint64_t *direct;	     /* mapped */
@@ -215,6 +219,13 @@ struct attachment *attach_find(const struct dataplane *dp, unsigned int ifindex)
 int attach_replace_other(struct dataplane *dp, struct attachment *at,
 			 struct dataplane_error *error);
 void attach_close(struct dataplane *dp, bool keep);
+
+/* card.c */
+#define CARDS_MAP "mcastd_cards"
+int card_open(struct dataplane *dp);
+void card_close(struct dataplane *dp);
+/* Unless something is remembered. */
+void card_unpin(const struct dataplane *dp);
 
 /* port.c */
 int port_adopt(struct dataplane *dp);

@@ -44,10 +44,12 @@ static uint64_t engine_due(void *arg, uint64_t now)
 	return engine_next_deadline(daemon->engine);
 }
 
+/* A port, or what its card was told. */
 static bool any_port_failed(const struct daemon *daemon)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
-		if (daemon->ports[slot] && daemon->ports[slot]->state == PORT_FAILED)
+		if (daemon->ports[slot] && (daemon->ports[slot]->state == PORT_FAILED ||
+					    daemon->ports[slot]->card.contested))
 			return true;
 	return false;
 }
@@ -229,6 +231,7 @@ static void features_due(void *arg, uint32_t events)
 	(void)events;
 	dataplane_watch_drain(daemon->features_fd);
 	ports_sync(daemon);
+	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
 }
 
 static void on_signal(void *arg, int signal)

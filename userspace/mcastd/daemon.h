@@ -64,6 +64,18 @@ struct port_audit {
 	char too_big_note[DATAPLANE_ERROR_MAX];
 };
 
+/* card.c: settings of the port's card. */
+struct port_card {
+	unsigned int ifindex; /* of which this is known */
+	uint32_t held;	      /* enum card_setting: as the port needs it when we last looked */
+	uint32_t refused;     /* by the driver, so not tried again */
+	uint64_t lost;	      /* how often somebody else undid some */
+	uint64_t failed;      /* how often some could not be set */
+	uint64_t regained_at; /* when they were set again */
+	bool contested;	      /* and undone again, at once */
+	char note[DATAPLANE_ERROR_MAX];
+};
+
 struct port {
 	struct daemon *daemon;
 	unsigned int slot;
@@ -80,7 +92,6 @@ struct port {
 	bool fell_back;		  /* to generic mode: the driver takes no program */
 	char fallback_note[DATAPLANE_ERROR_MAX]; /* why */
 	struct dataplane_port applied;
-	int all_multicast_fd;
 	struct port_queue queues[MCASTD_MAX_QUEUES];
 	unsigned int n_queues;
 	struct addr address; /* unspecified: none */
@@ -104,6 +115,7 @@ struct port {
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
 	struct port_audit audit; /* audit.c */
+	struct port_card card;	 /* card.c */
 };
 
 struct daemon_options {
@@ -175,6 +187,17 @@ int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_er
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
+
+/*
+ * card.c: settings of the cards, so that frames reach the program. To be called before it is
+ * attached, and to follow what becomes of them. Returns 0, or -errno with *error.
+ */
+int port_card_sync(struct port *port, const struct netlink_link *link,
+		   struct dataplane_error *error);
+/* enum card_setting: what was changed for the port. */
+uint32_t port_card_changes(const struct port *port);
+/* Undoes what was changed on interfaces that are no port now. ending: no port comes back. */
+void cards_restore(struct daemon *daemon, bool ending);
 
 /* port.c: makes ports what the configuration and the kernel's interfaces say. */
 void ports_sync(struct daemon *daemon);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A port opens, follows its interface and closes: the XDP program, and an AF_XDP socket for each
- * receive queue.
+ * A port opens, follows its interface and closes: the settings of its card, the XDP program, and an
+ * AF_XDP socket for each receive queue.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -180,15 +180,11 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
 	daemon->routes_stale = true;
 	port->open = true; /* port_close() undoes whatever was reached */
-	err = attach(port, mode, error);
+	err = port_card_sync(port, link, error);
+	if (!err)
+		err = attach(port, mode, error);
 	if (err)
 		return err;
-	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
-	if (port->all_multicast_fd < 0) {
-		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
-			 strerror(-port->all_multicast_fd));
-		return port->all_multicast_fd;
-	}
 	limit_port_open(port);
 	return sync_queues(port, error);
 }
@@ -227,8 +223,10 @@ static int renew_program(struct port *port, enum dataplane_mode mode, struct dat
 
 int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
-	int err;
+	int err = port_card_sync(port, link, error);
 
+	if (err)
+		return err;
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
 		err = change_mode(port, mode, error);
 	else
@@ -253,9 +251,6 @@ void port_close(struct port *port)
 	close_queues(port, 0);
 	/* If the interface is gone there is nothing to detach from, but something to forget. */
 	dataplane_detach(daemon->dataplane, port->ifindex);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
-	port->all_multicast_fd = -1;
 	port->open = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
@@ -265,8 +260,6 @@ void port_close(struct port *port)
 void port_forget(struct port *port)
 {
 	close_queues(port, 0);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
 	port->daemon->ports[port->slot] = NULL;
 	free(port);
 }

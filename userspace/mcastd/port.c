@@ -46,6 +46,8 @@ const char *port_note(const struct port *port)
 		return port->audit.too_big_note;
 	if (strcmp(port->note, "up") != 0)
 		return port->note;
+	if (port->card.note[0])
+		return port->card.note;
 	return port->lost_note[0] ? port->lost_note : NULL;
 }
 
@@ -100,7 +102,6 @@ static void port_new(struct daemon *daemon, const char *name)
 	port->daemon = daemon;
 	port->slot = slot;
 	port->config = config_find(daemon->config, name);
-	port->all_multicast_fd = -1;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	daemon->ports[slot] = port;
 }
@@ -395,6 +396,30 @@ static void ports_remove(struct daemon *daemon)
 }
 
 /*
+ * Ports of an earlier run, which was killed or kept them, that this configuration does not have:
+ * the program there would go on forwarding what comes in. Attaching takes hold of it first.
+ */
+static void ports_let_go(struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		unsigned int ifindex = dataplane_port_ifindex(daemon->dataplane, slot);
+		struct dataplane_error error = { "" };
+		enum dataplane_mode mode;
+		char name[IF_NAMESIZE];
+
+		if (!ifindex || daemon->ports[slot] || !if_indextoname(ifindex, name) ||
+		    config_find(daemon->config, name))
+			continue;
+		if (dataplane_attach(daemon->dataplane, ifindex, DATAPLANE_MODE_AUTO, &mode,
+				     &error))
+			log_warning("%s", error.text);
+		dataplane_port_del(daemon->dataplane, slot);
+		dataplane_detach(daemon->dataplane, ifindex);
+		log_notice("%s: no port any more", name);
+	}
+}
+
+/*
  * Before Linux 6.3 the kernel does not tell, but a driver that takes no program transmits for none
  * either. A bond would take one, and run it as on its members, whose frames mean nothing to it.
  */
@@ -512,12 +537,14 @@ void ports_sync(struct daemon *daemon)
 
 	ports_remove(daemon);
 	ports_add(daemon);
+	ports_let_go(daemon);
 	no_transmit = find_no_transmit(daemon);
 	sync_all(daemon, no_transmit);
 	/* What only attaching could show. */
 	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
 		sync_all(daemon, no_transmit);
 	tell_no_dispatcher(daemon);
+	cards_restore(daemon, false);
 	apply_defaults(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)
@@ -541,4 +568,6 @@ void ports_close(struct daemon *daemon, bool keep)
 				port_free(port);
 		}
 	}
+	if (!keep)
+		cards_restore(daemon, true);
 }
