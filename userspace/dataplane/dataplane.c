@@ -528,6 +528,9 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
+	dp->copies.kind = options->copies;
+	if (!err && options->copies == DATAPLANE_COPIES_UNKNOWN)
+		copies_try(&dp->copies);
 	if (!err)
 		err = open_state(dp, error);
 	if (!err)
@@ -559,6 +562,11 @@ void dataplane_close(struct dataplane *dp, bool keep)
 uint32_t dataplane_other_abi(const struct dataplane *dp)
 {
 	return dp->other_abi;
+}
+
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dp)
+{
+	return &dp->copies;
 }
 
 int dataplane_xsks_fd(const struct dataplane *dp)

@@ -107,16 +107,18 @@ struct dataplane {
 	int to_host_fd;
 	unsigned int n_cpus;
 	uint64_t hash_seed;
+	struct dataplane_copies copies;
 
 	struct bpf_object *ingress; /* loaded for interfaces without dispatcher; NULL: not yet */
 	bool no_dispatcher;	    /* the kernel has none, as attaching showed */
 	struct attachment *attachments;
 	size_t n_attachments;
 
-	struct mcastd_port *ports;   /* mapped */
-	struct mcastd_route *routes; /* mapped */
-	uint64_t *direct;	     /* mapped */
-	struct mcastd_limit *limits; /* mapped */
+	struct mcastd_port *ports;	       /* mapped */
+	uint8_t own_macs[MCASTD_MAX_PORTS][6]; /* of the interfaces; ports have that of data */
+	struct mcastd_route *routes;	       /* mapped */
+	uint64_t *direct;		       /* mapped */
+	struct mcastd_limit *limits;	       /* mapped */
 
 	struct prefix_map origins, boundaries;
 
@@ -148,6 +150,9 @@ void dataplane_settle(struct dataplane *dp);
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
 /* Is the program with this id made of the same instructions as that one? */
 bool dataplane_same_program(int fd, uint32_t id);
+
+/* copies.c: finds it out by trying. */
+void copies_try(struct dataplane_copies *result);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);
