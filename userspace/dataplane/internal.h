@@ -166,10 +166,10 @@ void attach_close(struct dataplane *dp, bool keep);
 int port_adopt(struct dataplane *dp);
 void port_clear(struct dataplane *dp);
 /*
- * From now on every frame to any port passes the egress program. The kernel runs the program of
- * the first frame of a batch for all frames to one device: a port set can only be used when the
- * frames that go to one port alone bring the same program. As long as there is no set they do
- * without. Waits for the kernel the first time.
+ * From now on every frame to any port passes the egress program, which alone gives and takes tags.
+ * The kernel runs the program of the first frame of a batch for all frames to one device: a port
+ * set, or a port with a tag, can only be used when the frames that go to one port alone bring the
+ * same program. As long as there is neither they do without. Waits for the kernel the first time.
  */
 void port_run_egress(struct dataplane *dp);
 
