@@ -17,6 +17,13 @@
 
 #define LOOPBACK_IFINDEX 1 /* in every namespace */
 
+/* A test build takes for true what this kernel does not do. */
+#ifdef MCASTD_COPIES_SHARED
+#define KNOWN_COPIES DATAPLANE_COPIES_SHARED
+#else
+#define KNOWN_COPIES DATAPLANE_COPIES_UNKNOWN
+#endif
+
 static void config_warning(void *arg, const char *message)
 {
 	(void)arg;
@@ -312,7 +319,8 @@ static int open_dataplane(struct daemon *daemon)
 {
 	struct dataplane_options options = { .bpffs_dir = daemon->options.bpffs_dir,
 					     .max_routes = daemon->config->max_routes,
-					     .max_sets = daemon->config->max_sets };
+					     .max_sets = daemon->config->max_sets,
+					     .copies = KNOWN_COPIES };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
 

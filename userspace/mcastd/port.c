@@ -487,6 +487,7 @@ void ports_sync(struct daemon *daemon)
 	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
 		sync_all(daemon, no_transmit);
 	apply_defaults(daemon);
+	copies_tell(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)
 		forward_update_all(daemon->forward);

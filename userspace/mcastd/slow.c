@@ -25,7 +25,7 @@ static void send_packet(void *arg, const uint8_t *packet, size_t len)
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t header = ethernet_build(frame, departure->packet->destination,
 				       dataplane_source_mac(port->daemon->dataplane, port->slot),
-				       (uint16_t)port->applied.vlan);
+				       (uint16_t)port->applied.vlan, ETHERNET_PRIORITY_DATA);
 
 	if (header + len > sizeof(frame))
 		return;
@@ -35,7 +35,7 @@ static void send_packet(void *arg, const uint8_t *packet, size_t len)
 		return;
 	}
 	port->slow.packets++;
-	port->slow.bytes += header + len;
+	port->slow.bytes += ETHERNET_HEADER_LEN + len; /* without a tag, as the programs count */
 }
 
 static void send_to(struct port *port, const struct ipv4_packet *packet, const uint8_t *bytes,
