@@ -30,8 +30,7 @@ static struct bpf_object *load(const void *image, size_t size)
 	struct bpf_map *map;
 
 	assert_non_null(object);
-	bpf_object__for_each_map(map, object)
-		bpf_map__set_pin_path(map, NULL);
+	bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, NULL);
 	assert_int_equal(bpf_object__load(object), 0);
 	return object;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Do the copies of one frame that arrives in generic mode share their bytes? Before Linux 7.1 the kernel
- * ran the egress program of each port on a clone of the packet (stable kernels have the mending
- * from 6.1.178 and 6.12.97 on), so that what it wrote for the last port was in every copy that had
- * not left yet.
+ * Do the copies of one frame that arrives in generic mode share their bytes? Before Linux 7.1 the
+ * kernel ran the egress program of each port on a clone of the packet (stable kernels have the
+ * mending from 6.1.178 and 6.12.97 on), so that what it wrote for the last port was in every copy
+ * that had not left yet.
  *
  * It is tried, with programs and a frame of our own, where nobody else is: on the loopback
  * interface of a new network namespace, which a thread enters and which ends with that thread. The

@@ -151,7 +151,8 @@ struct daemon {
 	unsigned int copies_told;   /* slot of the port whose MAC all data has, 0: there is none */
 	bool copies_tags_told;	    /* and that some port has another VLAN than it */
 	size_t n_open_routes;	    /* that could not be applied */
-	bool routes_stale;	    /* a port or its settings changed: compute all routes anew */
+	bool told_no_dispatcher;
+	bool routes_stale; /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
@@ -173,8 +174,7 @@ void daemon_plan_takeover(struct daemon *daemon);
 int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 	      struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error);
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
