@@ -126,6 +126,15 @@ const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
  */
 bool dataplane_attached(struct dataplane *dataplane, unsigned int ifindex);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
+/*
+ * Asks the driver whether it would still take the program natively, by attaching it anew, without a
+ * gap. To be called when the MTU has grown: some drivers (virtio-net) look at it only then, and
+ * drop the frames that are too large for one page. Returns 0, or -errno with the driver's reason in
+ * *error when it would not: the program stays as it is, and dataplane_attach() in mode AUTO goes
+ * over to generic mode. 0 as well where it cannot be asked: the program is not ours.
+ */
+int dataplane_ask_again(struct dataplane *dataplane, unsigned int ifindex,
+			struct dataplane_error *error);
 
 /*
  * Taking over from a daemon of another ABI version, or whose pins are gone. Where its program is
