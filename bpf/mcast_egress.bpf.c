@@ -34,8 +34,10 @@ int mcastd_egress(struct xdp_md *ctx)
 	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
 	if (!port || !stats)
 		return XDP_DROP;
-	return port_fits(&f, port, stats) && port_finish(ctx, &f, port, stats) ? XDP_PASS
-									       : XDP_DROP;
+	if (port_fits(&f, port, stats) && port_finish(ctx, &f, port, stats))
+		return XDP_PASS;
+	stats->kept_back++;
+	return XDP_DROP;
 }
 
 SEC("xdp")

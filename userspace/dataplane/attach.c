@@ -372,7 +372,9 @@ bool dataplane_attached(struct dataplane *dp, unsigned int ifindex)
 static int adopt_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 			 bool ours, struct found *found, struct dataplane_error *error)
 {
-	bool other_mode = mode != DATAPLANE_MODE_AUTO && mode != found->mode;
+	bool other_mode = mode == DATAPLANE_MODE_AUTO
+				  ? ours && found->mode == DATAPLANE_MODE_GENERIC
+				  : mode != found->mode;
 	char name[IF_NAMESIZE];
 	int fd, err = 0;
 
@@ -404,7 +406,8 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	struct found found;
 	int err = 0;
 
-	if (at && (at->other_id || mode == DATAPLANE_MODE_AUTO || mode == at->mode)) {
+	if (at && (at->other_id || mode == at->mode ||
+		   (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE))) {
 		*got = at->mode;
 		return 0;
 	}

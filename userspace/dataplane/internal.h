@@ -13,6 +13,7 @@
 #include "membership/table.h"
 
 struct bpf_object;
+struct mcast_trace_bpf;
 
 #define SET_CLASSES 9	/* 2, 4, ... 512 slots */
 #define PROGRAM_MAPS 32 /* room for the maps of a program of any version */
@@ -105,6 +106,8 @@ struct dataplane {
 	uint32_t map_entries[MAPS];
 	int egress_fd;
 	int to_host_fd;
+	struct mcast_trace_bpf *trace; /* what drivers refuse; NULL: not to be had */
+	int refusals_error;	       /* why not, -errno */
 	unsigned int n_cpus;
 	uint64_t hash_seed;
 
@@ -144,10 +147,16 @@ int dataplane_fail(struct dataplane_error *error, int err, const char *format, .
 /* Waits until no packet uses what was given up before. */
 void dataplane_settle(struct dataplane *dp);
 
+/* Makes another object use the maps of dp. Returns 0 or -errno. */
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object);
 /* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
 /* Is the program with this id made of the same instructions as that one? */
 bool dataplane_same_program(int fd, uint32_t id);
+
+/* refusal.c: without it the data plane works, and knows less. Returns 0 or -errno. */
+int refusal_open(struct dataplane *dp);
+void refusal_close(struct dataplane *dp);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);

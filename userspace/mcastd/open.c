@@ -109,18 +109,56 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 
 /* --- the program --- */
 
-static int attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+/* Not what may be otherwise at the next attempt, or is the fault of others. */
+static bool is_refusal(int err)
 {
-	int err =
-		dataplane_attach(port->daemon->dataplane, port->ifindex, mode, &port->mode, error);
+	return err != -EBUSY && err != -EPERM && err != -ENOMEM && err != -EAGAIN &&
+	       err != -ENODEV && err != -EEXIST;
+}
 
-	port->fell_back =
-		!err && mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC;
-	if (port->fell_back)
-		memcpy(port->fallback_note, error->text, sizeof(port->fallback_note));
-	if (!err)
-		error->text[0] = '\0';
+static void remember_refusal(struct port *port, const struct dataplane_error *error)
+{
+	port->driver.native = MODE_REFUSED;
+	snprintf(port->driver.note, sizeof(port->driver.note), "%s",
+		 error->text[0] ? error->text : "generic mode, as its program was loaded");
+}
+
+static int attach_as(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	struct dataplane *dataplane = port->daemon->dataplane;
+	int err;
+
+	if (mode != DATAPLANE_MODE_GENERIC && port->driver.native == MODE_REFUSED) {
+		if (mode == DATAPLANE_MODE_NATIVE) {
+			memcpy(error->text, port->driver.note, sizeof(error->text));
+			return -EOPNOTSUPP;
+		}
+		mode = DATAPLANE_MODE_GENERIC;
+	}
+	err = dataplane_attach(dataplane, port->ifindex, mode, &port->mode, error);
+	if (dataplane_runs_other(dataplane, port->ifindex))
+		return err; /* in the mode of that one */
+	if (err ? mode == DATAPLANE_MODE_NATIVE && is_refusal(err)
+		: mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC)
+		remember_refusal(port, error);
 	return err;
+}
+
+int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	enum dataplane_mode before = port->mode;
+	bool was_attached = port->attached;
+	int err;
+
+	error->text[0] = '\0';
+	err = attach_as(port, mode, error);
+	port->attached = !err;
+	if (err)
+		return err;
+	error->text[0] = '\0';
+	if (!was_attached || before != port->mode)
+		port->attached_queues = port->driver.n_queues = xsk_queue_count(port->name);
+	return 0;
 }
 
 /*
@@ -143,7 +181,8 @@ static int regain_program(struct port *port, enum dataplane_mode mode,
 			 "tried again every few seconds");
 		return -EAGAIN;
 	}
-	err = attach(port, mode, error);
+	port->attached = false;
+	err = port_attach(port, mode, error);
 	if (err)
 		return err;
 	memset(&port->applied, 0, sizeof(port->applied)); /* whose program it is may differ */
@@ -163,10 +202,9 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	int err;
 
 	port->ifindex = link->ifindex;
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
 	daemon->routes_stale = true;
 	port->open = true; /* port_close() undoes whatever was reached */
-	err = attach(port, mode, error);
+	err = port_attach(port, mode, error);
 	if (err)
 		return err;
 	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
@@ -179,34 +217,14 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	return sync_queues(port, error);
 }
 
-/*
- * The mode of an open port when the choice has changed since. Back to native where generic was not
- * the driver's own limit, or when the MTU, which may have been that limit, is another.
- */
-static int change_mode(struct port *port, enum dataplane_mode mode, uint32_t mtu,
-		       struct dataplane_error *error)
-{
-	bool try_native = port->forced_generic || (port->fell_back && mtu != port->applied.mtu);
-	int err = 0;
-
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
-	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
-		return attach(port, mode, error);
-	if (mode == DATAPLANE_MODE_AUTO && try_native) {
-		err = attach(port, DATAPLANE_MODE_NATIVE, error);
-		if (err)
-			err = attach(port, mode, error);
-	}
-	return err;
-}
-
 /* Some drivers (veth) run no program on queues that are added until one is attached anew. */
 static int renew_program(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
-	if (xsk_queue_count(port->name) <= port->n_queues)
+	if (xsk_queue_count(port->name) <= port->attached_queues)
 		return 0;
 	dataplane_detach(port->daemon->dataplane, port->ifindex);
-	return attach(port, mode, error);
+	port->attached = false;
+	return port_attach(port, mode, error);
 }
 
 int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
@@ -214,8 +232,9 @@ int port_follow(struct port *port, const struct netlink_link *link, enum datapla
 {
 	int err;
 
+	(void)link;
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
-		err = change_mode(port, mode, link->mtu, error);
+		err = port_attach(port, mode, error);
 	else
 		err = regain_program(port, mode, error);
 	if (!err)
@@ -241,7 +260,7 @@ void port_close(struct port *port)
 	if (port->all_multicast_fd >= 0)
 		close(port->all_multicast_fd);
 	port->all_multicast_fd = -1;
-	port->open = false;
+	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
 	memset(&port->audit, 0, sizeof(port->audit));
