@@ -805,7 +805,7 @@ static void attach_modes(void **state)
 		assert_int_equal(dataplane_attach(bed.dp, ifindex, DATAPLANE_MODE_AUTO, &got,
 						  &error),
 				 0);
-		assert_int_equal(got, DATAPLANE_MODE_GENERIC);
+		assert_int_equal(got, DATAPLANE_MODE_NATIVE);
 	}
 	if (!is_dispatcher(program_on(1)))
 		assert_int_equal(program_on(1), program_on(2));
