@@ -23,7 +23,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <xdp/libxdp.h>
 
 #include "bpf/mcast.skel.h"
 #include "bpf/mcast_egress.skel.h"
@@ -117,12 +116,15 @@ static int64_t pinned_entries(const struct dataplane *dp, enum map map)
 
 static int fail_errno(struct dataplane_error *error, int err, const char *what)
 {
+	char why[WORDS_MAX];
+
 	if (err == -EPERM)
 		return dataplane_fail(error, err,
 				      "%s: not permitted: run as root, or with the capabilities "
 				      "NET_ADMIN, NET_RAW and SYS_ADMIN",
 				      what);
-	return dataplane_fail(error, err, "%s: %s", what, strerror(-err));
+	words_of(err, why);
+	return dataplane_fail(error, err, "%s: %s", what, why);
 }
 
 /* The maps get the size of what is pinned, else the size asked for. */
@@ -340,9 +342,11 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 {
 	size_t size;
 	const void *image = mcast_egress_bpf__elf_bytes(&size);
-	struct bpf_object *object = bpf_object__open_mem(image, size, NULL);
+	struct bpf_object *object;
 	int err;
 
+	words_forget();
+	object = bpf_object__open_mem(image, size, NULL);
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
@@ -459,7 +463,7 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 
 static void free_dataplane(struct dataplane *dp)
 {
-	refusal_close(dp);
+	xmit_close(dp);
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
@@ -477,22 +481,6 @@ static void free_dataplane(struct dataplane *dp)
 		close(dp->dir_fd);
 	free(dp->dir);
 	free(dp);
-}
-
-static int be_quiet(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-static int be_quiet_xdp(enum libxdp_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
 }
 
 int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
@@ -514,9 +502,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
-	/* Errors are told by the caller, in the words of *error. */
-	libbpf_set_print(be_quiet);
-	libxdp_set_print(be_quiet_xdp);
+	words_listen();
 
 	err = open_dir(dp, error);
 	if (!err)
@@ -534,7 +520,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	if (!err)
 		err = check_broadcast(dp, error);
 	if (!err)
-		dp->refusals_error = refusal_open(dp);
+		dp->trace_error = xmit_open(dp);
 	if (err) {
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);

@@ -106,6 +106,15 @@ void dataplane_watch_drain(int fd);
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
+/* Has it refused this mode, and would not be asked again? */
+bool dataplane_refused(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode);
+/* Interfaces to which nothing is attached are asked again, as at a start. */
+void dataplane_reconsider(struct dataplane *dataplane);
+/*
+ * Why no other XDP program can run beside ours, in the words of kernel and libraries; NULL: it can,
+ * as far as is known.
+ */
+const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
 /*
  * Is the program on the interface still as it was attached? Somebody else may have taken it off or
  * put another in its place: false, and it counts as not attached.
@@ -209,7 +218,7 @@ int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,
 int dataplane_port_stats(struct dataplane *dataplane, unsigned int slot,
 			 struct mcastd_port_stats *stats);
 /* Frames that a port's driver did not take, since dataplane_open(). */
-struct dataplane_refusal {
+struct dataplane_xmit {
 	uint64_t incapable; /* because it cannot transmit XDP frames as it is (ENXIO, EOPNOTSUPP) */
 	int err;	    /* of the last one, errno; 0: none, or it took fewer than it was given */
 };
@@ -218,8 +227,7 @@ struct dataplane_refusal {
  * (tracepoints with BTF, which kernels of distributions have). Returns 0, or -errno where it does
  * not.
  */
-int dataplane_refusal(struct dataplane *dataplane, unsigned int slot,
-		      struct dataplane_refusal *refusal);
+int dataplane_xmit(struct dataplane *dataplane, unsigned int slot, struct dataplane_xmit *xmit);
 /*
  * Sets wanted[slot] for the ports that were to be sent a packet since then (CLOCK_MONOTONIC): some
  * route with them among its ports had its last packet later, from another port. wanted has

@@ -2,7 +2,7 @@
 /*
  * What the kernel leaves out without a word does not stay silent. A broadcast to a port set skips
  * a member that cannot transmit XDP frames, and one whose MTU is too small; the latter the ingress
- * program counts. And a driver may refuse what is handed to it (dataplane_refusal()).
+ * program counts. And a driver may refuse what is handed to it (dataplane_xmit()).
  *
  * Every AUDIT_MS: did packets go to sets that a port is in, while none of that port's counters has
  * moved? Twice in a row, and it is said, once, with the reason; it is noted for `show interfaces`
@@ -157,17 +157,17 @@ static bool judge(struct port *port, bool wanted, const struct mcastd_port_stats
 {
 	struct port_audit *audit = &port->audit;
 	uint64_t handed = sent_to(stats);
-	struct dataplane_refusal refusal;
+	struct dataplane_xmit xmit;
 	bool unable = false;
 
-	dataplane_refusal(port->daemon->dataplane, port->slot, &refusal);
+	dataplane_xmit(port->daemon->dataplane, port->slot, &xmit);
 	/* What was before the port was opened is not news. */
 	if (audit->begun) {
 		judge_silence(port, wanted, handed != audit->handed);
 		judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
-		judge_refusals(port, stats->out_refused, refusal.err,
+		judge_refusals(port, stats->out_refused, xmit.err,
 			       stats->out_refused != audit->refused);
-		unable = judge_ability(port, refusal.incapable,
+		unable = judge_ability(port, xmit.incapable,
 				       stats->out_packets != audit->sent);
 	}
 	audit->begun = true;
@@ -175,7 +175,7 @@ static bool judge(struct port *port, bool wanted, const struct mcastd_port_stats
 	audit->sent = stats->out_packets;
 	audit->too_big = stats->out_too_big;
 	audit->refused = stats->out_refused;
-	audit->incapable = refusal.incapable;
+	audit->incapable = xmit.incapable;
 	return unable;
 }
 

@@ -286,6 +286,7 @@ int daemon_reload(struct daemon *daemon)
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
 		if (daemon->ports[slot])
 			port_mode_forget(daemon->ports[slot]);
+	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
 	config_free(old);

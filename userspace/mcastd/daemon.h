@@ -74,7 +74,8 @@ struct port_driver {
 	uint32_t mtu;
 	unsigned int n_queues; /* receive queues, with the program attached */
 	bool was_down;
-	enum mode_native native;
+	bool works;			  /* native mode */
+	bool refused;			  /* native mode, as is known but from attaching it */
 	char note[DATAPLANE_ERROR_MAX];	  /* why native mode was refused */
 	enum dataplane_transmit learned;  /* when it was attached natively */
 	bool refuses;			  /* frames in native mode, see audit.c */
@@ -165,7 +166,8 @@ struct daemon {
 	bool ports_missing;	    /* memory ran out when one was to be added */
 	uint64_t retry_at;	    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes;	    /* that could not be applied */
-	bool routes_stale;	    /* a port or its settings changed: compute all routes anew */
+	bool told_no_dispatcher;
+	bool routes_stale; /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
@@ -186,11 +188,10 @@ void daemon_plan_takeover(struct daemon *daemon);
  */
 int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 	      struct dataplane_error *error);
-/* Attaches the program, or changes its mode; what the driver refused once is not tried again. */
+/* Attaches the program, or changes its mode. */
 int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error);
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
@@ -203,6 +204,8 @@ void port_mode_choose(struct daemon *daemon, struct mode_choice *choices);
 /* Why it is as it is, and what to do; NULL: as it should be. May use note to say it. */
 const char *port_mode_note(const struct port *port, const struct mode_choice *choice,
 			   struct dataplane_error *note);
+/* Has the driver refused native mode? */
+bool port_mode_is_refused(const struct port *port);
 /* What its driver refused is tried again. */
 void port_mode_forget(struct port *port);
 

@@ -109,39 +109,15 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 
 /* --- the program --- */
 
-/* Not what may be otherwise at the next attempt, or is the fault of others. */
-static bool is_refusal(int err)
+/* Native mode was wanted, and generic mode it is. */
+static void remember_fallback(struct port *port, const struct dataplane_error *error)
 {
-	return err != -EBUSY && err != -EPERM && err != -ENOMEM && err != -EAGAIN &&
-	       err != -ENODEV && err != -EEXIST;
-}
+	struct port_driver *driver = &port->driver;
 
-static void remember_refusal(struct port *port, const struct dataplane_error *error)
-{
-	port->driver.native = MODE_REFUSED;
-	snprintf(port->driver.note, sizeof(port->driver.note), "%s",
+	driver->refused = !dataplane_refused(port->daemon->dataplane, port->ifindex,
+					     DATAPLANE_MODE_NATIVE);
+	snprintf(driver->note, sizeof(driver->note), "%s",
 		 error->text[0] ? error->text : "generic mode, as its program was loaded");
-}
-
-static int attach_as(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
-{
-	struct dataplane *dataplane = port->daemon->dataplane;
-	int err;
-
-	if (mode != DATAPLANE_MODE_GENERIC && port->driver.native == MODE_REFUSED) {
-		if (mode == DATAPLANE_MODE_NATIVE) {
-			memcpy(error->text, port->driver.note, sizeof(error->text));
-			return -EOPNOTSUPP;
-		}
-		mode = DATAPLANE_MODE_GENERIC;
-	}
-	err = dataplane_attach(dataplane, port->ifindex, mode, &port->mode, error);
-	if (dataplane_runs_other(dataplane, port->ifindex))
-		return err; /* in the mode of that one */
-	if (err ? mode == DATAPLANE_MODE_NATIVE && is_refusal(err)
-		: mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC)
-		remember_refusal(port, error);
-	return err;
 }
 
 int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
@@ -150,11 +126,16 @@ int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_er
 	bool was_attached = port->attached;
 	int err;
 
+	if (mode == DATAPLANE_MODE_AUTO && port->driver.refused)
+		mode = DATAPLANE_MODE_GENERIC;
 	error->text[0] = '\0';
-	err = attach_as(port, mode, error);
+	err = dataplane_attach(port->daemon->dataplane, port->ifindex, mode, &port->mode, error);
 	port->attached = !err;
 	if (err)
 		return err;
+	if (mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC &&
+	    !dataplane_runs_other(port->daemon->dataplane, port->ifindex))
+		remember_fallback(port, error);
 	error->text[0] = '\0';
 	if (!was_attached || before != port->mode)
 		port->attached_queues = port->driver.n_queues = xsk_queue_count(port->name);
@@ -227,12 +208,10 @@ static int renew_program(struct port *port, enum dataplane_mode mode, struct dat
 	return port_attach(port, mode, error);
 }
 
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error)
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
 	int err;
 
-	(void)link;
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
 		err = port_attach(port, mode, error);
 	else

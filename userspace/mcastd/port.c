@@ -166,7 +166,7 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 		.drop_unknown = port->config->drop_unknown,
 		.check_origin = true,
 		.vlan = port->config->vlan,
-		.no_native = port->driver.native == MODE_REFUSED,
+		.no_native = port_mode_is_refused(port),
 		.no_transmit = port->driver.learned == DATAPLANE_TRANSMIT_NO,
 		.refuses = port->driver.refuses,
 	};
@@ -285,6 +285,26 @@ static const char *up_note(const struct port *port, const struct mode_choice *ch
 	return note ? note : "up";
 }
 
+static void port_absent(struct port *port)
+{
+	port_state(port, PORT_ABSENT, "no such interface; waiting for it");
+}
+
+/* It could not be brought to where it should be; perhaps because its interface has just gone. */
+static void port_give_up(struct port *port, const struct netlink_link *link, int err,
+			 struct dataplane_error *error)
+{
+	char name[IF_NAMESIZE];
+
+	if (!error->text[0])
+		snprintf(error->text, sizeof(error->text), "%s", strerror(-err));
+	port_close(port);
+	if (if_indextoname(link->ifindex, name))
+		port_state(port, PORT_FAILED, error->text);
+	else
+		port_absent(port);
+}
+
 /* Brings one port to what its section and its link say. */
 static void port_sync(struct port *port, const struct mode_choice *choice)
 {
@@ -297,7 +317,7 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 	if (port->open && (!link || link->ifindex != port->ifindex))
 		port_close(port);
 	if (!link) {
-		port_state(port, PORT_ABSENT, "no such interface; waiting for it");
+		port_absent(port);
 		return;
 	}
 	if (!link->is_ethernet) {
@@ -305,7 +325,7 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 		return;
 	}
 	if (port->open)
-		err = port_follow(port, link, choice->mode, &error);
+		err = port_follow(port, choice->mode, &error);
 	else
 		err = port_open(port, link, choice->mode, &error);
 	loop_update_now(daemon->loop); /* attaching takes its time */
@@ -318,10 +338,7 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 	if (!err)
 		err = apply_link(port, link, &error);
 	if (err) {
-		if (!error.text[0])
-			snprintf(error.text, sizeof(error.text), "%s", strerror(-err));
-		port_close(port);
-		port_state(port, PORT_FAILED, error.text);
+		port_give_up(port, link, err, &error);
 		return;
 	}
 	apply_forward(port);
@@ -430,6 +447,21 @@ static void sync_all(struct daemon *daemon, const struct mode_choice *choices)
 			port_sync(daemon->ports[slot], &choices[slot]);
 }
 
+/* Told once: what mcastd does is the same without. */
+static void tell_no_dispatcher(struct daemon *daemon)
+{
+	const char *why = dataplane_no_dispatcher(daemon->dataplane);
+
+	if (!why || daemon->told_no_dispatcher)
+		return;
+	daemon->told_no_dispatcher = true;
+	log_notice(
+		"no other XDP program can run beside mcastd's on its interfaces, forwarding is as "
+		"ever: libxdp's dispatcher was tried and refused (%s); libxdp 1.5.5 or later may "
+		"do",
+		why);
+}
+
 void ports_sync(struct daemon *daemon)
 {
 	struct mode_choice choices[MCASTD_MAX_PORTS];
@@ -438,6 +470,7 @@ void ports_sync(struct daemon *daemon)
 	ports_add(daemon);
 	port_mode_choose(daemon, choices);
 	sync_all(daemon, choices);
+	tell_no_dispatcher(daemon);
 	apply_defaults(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)

@@ -34,11 +34,11 @@ static void meet_device(struct port *port, const struct netlink_link *link)
 	if (memory.no_transmit)
 		driver->learned = DATAPLANE_TRANSMIT_NO;
 	if (memory.no_native) {
-		driver->native = MODE_REFUSED;
+		driver->refused = true;
 		snprintf(driver->note, sizeof(driver->note),
 			 "generic mode, because native mode was refused before a restart");
 	} else if (memory.generic && port->config->xdp_mode == DATAPLANE_MODE_NATIVE) {
-		driver->native = MODE_WORKS; /* else it would not have been there */
+		driver->works = true; /* else it would not have been there */
 	}
 }
 
@@ -62,9 +62,7 @@ static void follow_device(struct port *port, const struct netlink_link *link)
 
 void port_mode_forget(struct port *port)
 {
-	if (port->driver.native == MODE_REFUSED)
-		port->driver.native = MODE_UNTRIED;
-	port->driver.refuses = false;
+	port->driver.refused = port->driver.refuses = false;
 }
 
 /* Somebody else may have taken the program off, and the port is still to learn of it. */
@@ -74,6 +72,21 @@ static bool is_attached(const struct port *port, enum dataplane_transmit transmi
 		return false;
 	return transmit != DATAPLANE_TRANSMIT_NO ||
 	       dataplane_attached(port->daemon->dataplane, port->ifindex);
+}
+
+static enum mode_native native_of(const struct port *port)
+{
+	const struct port_driver *driver = &port->driver;
+
+	if (driver->refused || dataplane_refused(port->daemon->dataplane, driver->ifindex,
+						 DATAPLANE_MODE_NATIVE))
+		return MODE_REFUSED;
+	return driver->works ? MODE_WORKS : MODE_UNTRIED;
+}
+
+bool port_mode_is_refused(const struct port *port)
+{
+	return native_of(port) == MODE_REFUSED;
 }
 
 static struct mode_port facts_of(struct port *port)
@@ -93,10 +106,10 @@ static struct mode_port facts_of(struct port *port)
 	facts.transmit = dataplane_transmit(link->ifindex);
 	facts.attached = is_attached(port, facts.transmit);
 	if (facts.attached) {
-		driver->native = MODE_WORKS;
+		driver->works = true;
 		driver->learned = facts.transmit;
 	}
-	facts.native = driver->native;
+	facts.native = facts.attached ? MODE_WORKS : native_of(port);
 	facts.learned = driver->learned;
 	facts.refuses = driver->refuses;
 	return facts;
