@@ -72,7 +72,7 @@ BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c)) $(BENCH_FORWARD)
 BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD),$(BENCH_SRC))) \
 	$(OUT)/bench/forward
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h $(GEN)/bpf/mcast_copies.skel.h
+BPF_SKEL := $(patsubst %,$(GEN)/bpf/%.skel.h,mcast mcast_egress mcast_copies mcast_trace)
 
 comma := ,
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))

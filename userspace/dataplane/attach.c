@@ -383,7 +383,9 @@ bool dataplane_attached(struct dataplane *dp, unsigned int ifindex)
 static int adopt_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 			 bool ours, struct found *found, struct dataplane_error *error)
 {
-	bool other_mode = mode != DATAPLANE_MODE_AUTO && mode != found->mode;
+	bool other_mode = mode == DATAPLANE_MODE_AUTO
+				  ? ours && found->mode == DATAPLANE_MODE_GENERIC
+				  : mode != found->mode;
 	char name[IF_NAMESIZE];
 	int fd;
 
@@ -475,10 +477,12 @@ static bool stays_attached(struct dataplane *dp, const struct attachment *at,
 		return true;
 	if (mode != DATAPLANE_MODE_AUTO)
 		return false;
+	if (!at->ours)
+		return true;
 	refusal = refusal_find(dp, at->ifindex, DATAPLANE_MODE_NATIVE);
 	if (refusal)
 		tell_fallback(refusal->why, error);
-	return !refusal || at->mode == DATAPLANE_MODE_GENERIC;
+	return (at->mode == DATAPLANE_MODE_GENERIC) == (refusal != NULL);
 }
 
 int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
@@ -487,6 +491,7 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	struct attachment *at = attach_find(dp, ifindex);
 	unsigned int slot = dataplane_port_slot(dp, ifindex);
 	bool ours = slot && dp->ports[slot].flags & MCASTD_PORT_ATTACHED;
+	struct refusal native = { 0 };
 	struct found found;
 	int err = 0;
 
@@ -496,8 +501,10 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	}
 	if (at) {
 		/* Natively, and the driver would not take it any more: dataplane_ask_again(). */
-		if (mode == DATAPLANE_MODE_AUTO)
+		if (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE) {
+			native = *refusal_find(dp, ifindex, at->mode);
 			mode = DATAPLANE_MODE_GENERIC;
+		}
 		ours = at->ours;
 		*at = dp->attachments[--dp->n_attachments];
 	}
@@ -519,6 +526,8 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 			detach_program(ifindex, found.prog_id, found.mode);
 		return dataplane_fail(error, err, "out of memory");
 	}
+	if (native.err) /* as in attach_new() */
+		refusal_remember(dp, &native);
 	*got = found.mode;
 	return 0;
 }

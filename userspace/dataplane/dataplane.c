@@ -266,7 +266,7 @@ static int fail_load(struct dataplane_error *error, int err, const char *what)
 }
 
 /* Another object than the first uses the maps of the first. */
-static int reuse_maps(const struct dataplane *dp, struct bpf_object *object)
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object)
 {
 	int err = 0;
 
@@ -289,7 +289,7 @@ int dataplane_open_program(const struct dataplane *dp, struct bpf_object **objec
 	*object = bpf_object__open_mem(image, size, NULL);
 	if (!*object)
 		return -errno;
-	err = reuse_maps(dp, *object);
+	err = dataplane_reuse_maps(dp, *object);
 	if (err)
 		bpf_object__close(*object);
 	return err;
@@ -350,7 +350,7 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
-	err = reuse_maps(dp, object);
+	err = dataplane_reuse_maps(dp, object);
 	if (!err)
 		err = bpf_object__load(object);
 	if (err)
@@ -463,6 +463,7 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 
 static void free_dataplane(struct dataplane *dp)
 {
+	xmit_close(dp);
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
@@ -521,6 +522,8 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		err = open_state(dp, error);
 	if (!err)
 		err = check_broadcast(dp, error);
+	if (!err)
+		dp->trace_error = xmit_open(dp);
 	if (err) {
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);

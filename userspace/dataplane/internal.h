@@ -13,6 +13,7 @@
 #include "membership/table.h"
 
 struct bpf_object;
+struct mcast_trace_bpf;
 
 #define SET_CLASSES 9	/* 2, 4, ... 512 slots */
 #define PROGRAM_MAPS 32 /* room for the maps of a program of any version */
@@ -135,6 +136,8 @@ struct dataplane {
 	uint32_t map_entries[MAPS];
 	int egress_fd;
 	int to_host_fd;
+	struct mcast_trace_bpf *trace; /* what drivers refuse; NULL: not to be had */
+	int trace_error;	       /* why not, -errno */
 	unsigned int n_cpus;
 	uint64_t hash_seed;
 	struct dataplane_copies copies;
@@ -180,6 +183,8 @@ int dataplane_fail(struct dataplane_error *error, int err, const char *format, .
 /* Waits until no packet uses what was given up before. */
 void dataplane_settle(struct dataplane *dp);
 
+/* Makes another object use the maps of dp. Returns 0 or -errno. */
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object);
 /* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
 /* Is the program with this id made of the same instructions as that one? */
@@ -206,6 +211,10 @@ const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
 void refusal_remember(struct dataplane *dp, const struct refusal *what);
 /* May the next attempt end otherwise although the interface is the same? */
 bool refusal_is_passing(int err);
+
+/* xmit.c: without it the data plane works, and knows less. Returns 0 or -errno. */
+int xmit_open(struct dataplane *dp);
+void xmit_close(struct dataplane *dp);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);

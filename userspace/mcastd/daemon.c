@@ -290,6 +290,9 @@ int daemon_reload(struct daemon *daemon)
 	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot])
+			port_mode_forget(daemon->ports[slot]);
 	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
@@ -377,7 +380,7 @@ static int open_netlink(struct daemon *daemon)
 /* Without it a port whose transmit ability changes is noticed with the next change of a link. */
 static void open_features(struct daemon *daemon)
 {
-	if (dataplane_can_transmit(LOOPBACK_IFINDEX) == -EOPNOTSUPP)
+	if (dataplane_transmit(LOOPBACK_IFINDEX) == DATAPLANE_TRANSMIT_UNKNOWN)
 		log_notice(
 			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
 			"does): for a veth interface turn GRO on at its peer, or set xdp-mode = "

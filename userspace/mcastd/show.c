@@ -466,7 +466,7 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 	json_array_append_new(rows->array,
 			      json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o,"
 					" s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-					"s:o}}",
+					"s:o, s:o}}",
 					"name", port->name, "received", "total",
 					json_count(port->wire[WIRE_OK]), "queries",
 					json_count(igmp->queries_received), "reports",
@@ -483,7 +483,8 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 					"sent-packets", json_count(data.out_packets), "sent-bytes",
 					json_count(data.out_bytes), "ttl-threshold",
 					json_count(data.out_ttl_threshold), "too-big",
-					json_count(data.out_too_big), "fragmented",
+					json_count(data.out_too_big), "transmit-refused",
+					json_count(data.out_refused), "fragmented",
 					json_count(port->slow.fragmented), "fragment-limited",
 					json_count(data.large_limited)));
 }
