@@ -266,7 +266,7 @@ static int fail_load(struct dataplane_error *error, int err, const char *what)
 }
 
 /* Another object than the first uses the maps of the first. */
-static int reuse_maps(const struct dataplane *dp, struct bpf_object *object)
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object)
 {
 	int err = 0;
 
@@ -289,7 +289,7 @@ int dataplane_open_program(const struct dataplane *dp, struct bpf_object **objec
 	*object = bpf_object__open_mem(image, size, NULL);
 	if (!*object)
 		return -errno;
-	err = reuse_maps(dp, *object);
+	err = dataplane_reuse_maps(dp, *object);
 	if (err)
 		bpf_object__close(*object);
 	return err;
@@ -350,7 +350,7 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
-	err = reuse_maps(dp, object);
+	err = dataplane_reuse_maps(dp, object);
 	if (!err)
 		err = bpf_object__load(object);
 	if (err)
@@ -496,6 +496,7 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 
 static void free_dataplane(struct dataplane *dp)
 {
+	xmit_close(dp);
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
@@ -554,10 +555,15 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
+	dp->copies.kind = options->copies;
+	if (!err && options->copies == DATAPLANE_COPIES_UNKNOWN)
+		copies_try(&dp->copies);
 	if (!err)
 		err = open_state(dp, error);
 	if (!err)
 		err = check_broadcast(dp, error);
+	if (!err)
+		dp->trace_error = xmit_open(dp);
 	if (err) {
 		card_unpin(dp);
 		unpin_maps(dp, pinned);
@@ -587,6 +593,11 @@ void dataplane_close(struct dataplane *dp, bool keep)
 uint32_t dataplane_other_abi(const struct dataplane *dp)
 {
 	return dp->other_abi;
+}
+
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dp)
+{
+	return &dp->copies;
 }
 
 int dataplane_xsks_fd(const struct dataplane *dp)

@@ -17,6 +17,13 @@
 
 #define LOOPBACK_IFINDEX 1 /* in every namespace */
 
+/* A test build takes for true what this kernel does not do. */
+#ifdef MCASTD_COPIES_SHARED
+#define KNOWN_COPIES DATAPLANE_COPIES_SHARED
+#else
+#define KNOWN_COPIES DATAPLANE_COPIES_UNKNOWN
+#endif
+
 static void config_warning(void *arg, const char *message)
 {
 	(void)arg;
@@ -286,6 +293,9 @@ int daemon_reload(struct daemon *daemon)
 	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot])
+			port_mode_forget(daemon->ports[slot]);
 	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
@@ -316,7 +326,8 @@ static int open_dataplane(struct daemon *daemon)
 {
 	struct dataplane_options options = { .bpffs_dir = daemon->options.bpffs_dir,
 					     .max_routes = daemon->config->max_routes,
-					     .max_sets = daemon->config->max_sets };
+					     .max_sets = daemon->config->max_sets,
+					     .copies = KNOWN_COPIES };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
 	char why[DATAPLANE_ERROR_MAX] = "";
@@ -377,7 +388,7 @@ static int open_netlink(struct daemon *daemon)
 /* Without it a port whose transmit ability changes is noticed with the next change of a link. */
 static void open_features(struct daemon *daemon)
 {
-	if (dataplane_can_transmit(LOOPBACK_IFINDEX) == -EOPNOTSUPP)
+	if (dataplane_transmit(LOOPBACK_IFINDEX) == DATAPLANE_TRANSMIT_UNKNOWN)
 		log_notice(
 			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
 			"does): for a veth interface turn GRO on at its peer, or set xdp-mode = "
