@@ -195,6 +195,7 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 		return port->all_multicast_fd;
 	}
 	limit_port_open(port);
+	audit_port_open(port);
 	return sync_queues(port, error);
 }
 
@@ -242,7 +243,6 @@ void port_close(struct port *port)
 	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
-	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)
