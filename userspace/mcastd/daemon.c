@@ -385,14 +385,29 @@ static int open_netlink(struct daemon *daemon)
 	return err;
 }
 
+/* What mcastd cannot know here of drivers that do not transmit. */
+static void tell_ignorance(struct daemon *daemon)
+{
+	bool told = dataplane_transmit(LOOPBACK_IFINDEX) != DATAPLANE_TRANSMIT_UNKNOWN;
+	struct dataplane_xmit xmit;
+	int err = dataplane_xmit(daemon->dataplane, 0, &xmit);
+
+	if (err)
+		log_notice("frames that drivers refuse cannot be counted here: no tracepoints with "
+			   "BTF, or they are not permitted (%s)",
+			   strerror(-err));
+	if (!told)
+		log_notice(
+			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
+			"does)%s: for a veth interface turn GRO on at its peer, or set xdp-mode = "
+			"generic",
+			err ? "" : "; it shows when packets for one were refused");
+}
+
 /* Without it a port whose transmit ability changes is noticed with the next change of a link. */
 static void open_features(struct daemon *daemon)
 {
-	if (dataplane_transmit(LOOPBACK_IFINDEX) == DATAPLANE_TRANSMIT_UNKNOWN)
-		log_notice(
-			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
-			"does): for a veth interface turn GRO on at its peer, or set xdp-mode = "
-			"generic");
+	tell_ignorance(daemon);
 	daemon->features_fd = dataplane_watch_open();
 	if (daemon->features_fd >= 0)
 		daemon->features_entry = loop_add_fd(daemon->loop, daemon->features_fd, EPOLLIN,

@@ -57,7 +57,6 @@ struct port_slow {
 
 /* What has been seen of a port that does not send all it should. */
 struct port_audit {
-	bool begun;
 	uint64_t handed, sent, too_big, refused, incapable; /* as in the last round */
 	unsigned int silent;	/* rounds that wanted something to leave and saw nothing */
 	unsigned int fitting;	/* rounds since something was too large */
@@ -293,6 +292,8 @@ const struct port *local_joined_on(const struct daemon *daemon, const struct add
 /* audit.c: ports that the kernel leaves out without a word. Returns 0 or -errno. */
 int audit_open(struct daemon *daemon);
 void audit_close(struct daemon *daemon);
+/* From now on what becomes of packets for the port is watched. */
+void audit_port_open(struct port *port);
 
 /*
  * sandbox.c: gives up all privileges but those that ports need which come later. Returns 0 or

@@ -205,6 +205,7 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	if (err)
 		return err;
 	limit_port_open(port);
+	audit_port_open(port);
 	return sync_queues(port, error);
 }
 
@@ -252,7 +253,6 @@ void port_close(struct port *port)
 	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
-	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)
