@@ -57,7 +57,8 @@ BPF_CFLAGS = -O2 -g -Wall -Wextra -Werror -mcpu=v3 -target bpf -Iinclude -Ibpf \
 	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP $(VARIANT_FLAGS) $(VARIANT_BPF)
 
 # The pure part: one library for the daemon, the unit tests, the fuzzers and the benchmarks.
-CORE_SRC := $(wildcard userspace/membership/*.c userspace/wire/*.c userspace/forward/*.c)
+CORE_SRC := $(wildcard userspace/base/*.c userspace/rules/*.c userspace/membership/*.c \
+	userspace/wire/*.c userspace/forward/*.c)
 # The rest of the daemon but its main.
 SYS_SRC := $(wildcard userspace/dataplane/*.c userspace/platform/*.c userspace/control/*.c) \
 	$(filter-out %/main.c,$(wildcard userspace/mcastd/*.c))

@@ -119,6 +119,8 @@ struct dataplane {
 	struct mcastd_limit *limits; /* mapped */
 
 	struct prefix_map origins, boundaries;
+	struct origin *homes; /* what the origins map was made of; see origin.h */
+	uint32_t n_homes;
 
 	struct table route_table;
 	uint32_t *free_indexes;
