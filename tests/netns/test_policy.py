@@ -134,6 +134,20 @@ def test_source_policy(lab):
         assert f'd1: its source-policy has "deny {S2}/32"' in " ".join(explained.split())
 
 
+def test_denied_sources_stay_refused(lab):
+    """L-POLICY: a denied source that a host excludes is excluded, not left out of its list."""
+    bed = Bed(lab)
+    with bed.daemon(FAST, d1=[f'source-policy = {{ "deny {S2}/32" }}']) as bed.mcastd:
+        report_and_wait(bed, (packet.TO_EX, G, [S2, S3]))
+        bed.mcastd.wait_filter("d1", G, (EXCLUDE, set(), {S2, S3}))
+        frames = bed.send(source=S1)
+        bed.send(source=S2)
+        bed.send(source=S3)
+        bed.expect({bed.h1: through(frames, bed.d1)})
+        explained = bed.mcastd.ctl.text("explain", S2, G)
+        assert "every one of them blocks" in " ".join(explained.split())
+
+
 def test_homes_of_sources(lab):
     """P-5-LOOP: explain says what the program does, of longest prefixes and of shared ones."""
     bed = Bed(lab)
