@@ -29,16 +29,18 @@ OUT = out
 SAN_FLAGS = -O2
 endif
 
-# Other builds to upgrade to, for tests/netns/test_restart.py: of another ABI version, and of the
-# same with other instructions in the BPF programs.
+# Other builds: to upgrade to, for tests/netns/test_restart.py, of another ABI version, and of the
+# same with other instructions in the BPF programs; and, for tests/netns/test_copies.py, one that
+# takes the copies of generic mode for shared.
 GEN = out
 ifdef VARIANT
 OUT = out/$(VARIANT)
 GEN = $(OUT)
-VARIANT_FLAGS = $(if $(filter other-abi,$(VARIANT)),-DMCASTD_ABI_VERSION=999)
+VARIANT_FLAGS = $(if $(filter other-abi,$(VARIANT)),-DMCASTD_ABI_VERSION=999) \
+	$(if $(filter shared-copies,$(VARIANT)),-DMCASTD_COPIES_SHARED)
 VARIANT_BPF = $(if $(filter other-program,$(VARIANT)),-mcpu=v2)
 endif
-VARIANTS = other-abi other-program
+VARIANTS = other-abi other-program shared-copies
 
 PACKAGES := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages.txt)
 PACKAGES_VM := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages-vm.txt)
@@ -71,7 +73,7 @@ BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c)) $(BENCH_FORWARD)
 BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD),$(BENCH_SRC))) \
 	$(OUT)/bench/forward
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h
+BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h $(GEN)/bpf/mcast_copies.skel.h
 
 comma := ,
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))

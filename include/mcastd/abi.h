@@ -65,7 +65,7 @@
 enum mcastd_punt {
 	MCASTD_PUNT_QUERY,  /* IGMP queries */
 	MCASTD_PUNT_REPORT, /* all other IGMP */
-	MCASTD_PUNT_LARGE,  /* data that may have to be fragmented */
+	MCASTD_PUNT_LARGE,  /* data to be fragmented, or that a broadcast would spoil */
 	MCASTD_PUNTS,
 };
 
@@ -121,13 +121,14 @@ enum mcastd_port_flag {
 	MCASTD_PORT_ATTACHED = 1 << 4,	   /* the daemon attached the program, and will detach it */
 	MCASTD_PORT_GENERIC = 1 << 5,	   /* the program runs in generic mode */
 	MCASTD_PORT_DOWN = 1 << 6,	   /* nothing can leave it: it is in no set */
+	MCASTD_PORT_SHARES = 1 << 7,	   /* copies of what arrives here must not differ in tags */
 };
 
 /* Value of mcastd_ports. */
 struct mcastd_port {
 	__u32 ifindex; /* 0: the slot is free */
-	__u8 mac[6];
-	__u8 side; /* enum mcastd_side */
+	__u8 mac[6];   /* source of data: the port's own, or one for all */
+	__u8 side;     /* enum mcastd_side */
 	__u8 ttl_threshold;
 	__u32 flags;	   /* enum mcastd_port_flag */
 	__u32 default_out; /* out word for data that no route matches, e.g. towards the upstream */
@@ -226,7 +227,7 @@ enum mcastd_verdict {
 	MCASTD_BAD_HEADER,	  /* version, IHL or a length that cannot be: dropped */
 	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
 	MCASTD_UNICAST_FRAME,	  /* the destination MAC is not the group's: to the stack */
-	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there: dropped */
+	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there, or no daemon: dropped */
 	MCASTD_IGMP_LIMITED,	  /* IGMP, more than the daemon takes from this port: dropped */
 	MCASTD_VERDICTS,
 };
@@ -241,7 +242,7 @@ struct mcastd_port_stats {
 	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
-	__u64 large_limited;		/* not given to the daemon, so not fragmented: too many */
+	__u64 large_limited;		/* not given to the daemon (MCASTD_PUNT_LARGE): too many */
 };
 
 /* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */

@@ -23,7 +23,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <xdp/libxdp.h>
 
 #include "bpf/mcast.skel.h"
 #include "bpf/mcast_egress.skel.h"
@@ -117,12 +116,15 @@ static int64_t pinned_entries(const struct dataplane *dp, enum map map)
 
 static int fail_errno(struct dataplane_error *error, int err, const char *what)
 {
+	char why[WORDS_MAX];
+
 	if (err == -EPERM)
 		return dataplane_fail(error, err,
 				      "%s: not permitted: run as root, or with the capabilities "
 				      "NET_ADMIN, NET_RAW and SYS_ADMIN",
 				      what);
-	return dataplane_fail(error, err, "%s: %s", what, strerror(-err));
+	words_of(err, why);
+	return dataplane_fail(error, err, "%s: %s", what, why);
 }
 
 /* The maps get the size of what is pinned, else the size asked for. */
@@ -340,9 +342,11 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 {
 	size_t size;
 	const void *image = mcast_egress_bpf__elf_bytes(&size);
-	struct bpf_object *object = bpf_object__open_mem(image, size, NULL);
+	struct bpf_object *object;
 	int err;
 
+	words_forget();
+	object = bpf_object__open_mem(image, size, NULL);
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
@@ -478,22 +482,6 @@ static void free_dataplane(struct dataplane *dp)
 	free(dp);
 }
 
-static int be_quiet(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-static int be_quiet_xdp(enum libxdp_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
 		   struct dataplane_error *error)
 {
@@ -513,9 +501,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
-	/* Errors are told by the caller, in the words of *error. */
-	libbpf_set_print(be_quiet);
-	libxdp_set_print(be_quiet_xdp);
+	words_listen();
 
 	err = open_dir(dp, error);
 	if (!err)
@@ -528,6 +514,9 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
+	dp->copies.kind = options->copies;
+	if (!err && options->copies == DATAPLANE_COPIES_UNKNOWN)
+		copies_try(&dp->copies);
 	if (!err)
 		err = open_state(dp, error);
 	if (!err)
@@ -559,6 +548,11 @@ void dataplane_close(struct dataplane *dp, bool keep)
 uint32_t dataplane_other_abi(const struct dataplane *dp)
 {
 	return dp->other_abi;
+}
+
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dp)
+{
+	return &dp->copies;
 }
 
 int dataplane_xsks_fd(const struct dataplane *dp)

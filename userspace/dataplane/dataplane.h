@@ -20,10 +20,24 @@
 
 struct dataplane;
 
+/* Whether the copies of one frame that arrives in generic mode have bytes of their own. */
+enum dataplane_copies_kind {
+	DATAPLANE_COPIES_UNKNOWN, /* treated as shared */
+	DATAPLANE_COPIES_PRIVATE,
+	DATAPLANE_COPIES_SHARED,
+};
+
+struct dataplane_copies {
+	enum dataplane_copies_kind kind;
+	char why[128]; /* what kept it from being known */
+};
+
 struct dataplane_options {
 	const char *bpffs_dir; /* MCASTD_PIN_DIR */
 	uint32_t max_routes;   /* 0: MCASTD_MAX_ROUTES; maps that are taken over keep their size */
 	uint32_t max_sets;     /* 0: MCASTD_MAX_SETS; likewise */
+	/* Taken for granted, for tests of what follows from it; UNKNOWN: it is tried. */
+	enum dataplane_copies_kind copies;
 };
 
 enum dataplane_mode {
@@ -69,6 +83,15 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 void dataplane_close(struct dataplane *dataplane, bool keep);
 
 /*
+ * What was found about copies in generic mode. Unless they are private all data leaves with one
+ * source MAC while some port is in generic mode, that of the first such port; and what arrives
+ * there for several ports of which one has a VLAN tag is left to the daemon (MCASTD_PUNT_LARGE).
+ */
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dataplane);
+/* The source MAC of data that leaves by a port. */
+const uint8_t *dataplane_source_mac(const struct dataplane *dataplane, unsigned int slot);
+
+/*
  * Can this interface transmit frames that XDP redirects natively? 1, 0, or -errno where the kernel
  * cannot tell (before 6.3). veth answers 0 until its peer has XDP or GRO on.
  */
@@ -89,6 +112,15 @@ void dataplane_watch_drain(int fd);
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
+/* Has it refused this mode, and would not be asked again? */
+bool dataplane_refused(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode);
+/* Interfaces to which nothing is attached are asked again, as at a start. */
+void dataplane_reconsider(struct dataplane *dataplane);
+/*
+ * Why no other XDP program can run beside ours, in the words of kernel and libraries; NULL: it can,
+ * as far as is known.
+ */
+const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
 /*
  * Is the program on the interface still as it was attached? Somebody else may have taken it off or
  * put another in its place: false, and it counts as not attached.

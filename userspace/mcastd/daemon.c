@@ -17,6 +17,13 @@
 
 #define LOOPBACK_IFINDEX 1 /* in every namespace */
 
+/* A test build takes for true what this kernel does not do. */
+#ifdef MCASTD_COPIES_SHARED
+#define KNOWN_COPIES DATAPLANE_COPIES_SHARED
+#else
+#define KNOWN_COPIES DATAPLANE_COPIES_UNKNOWN
+#endif
+
 static void config_warning(void *arg, const char *message)
 {
 	(void)arg;
@@ -283,6 +290,7 @@ int daemon_reload(struct daemon *daemon)
 	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
+	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
 	config_free(old);
@@ -312,7 +320,8 @@ static int open_dataplane(struct daemon *daemon)
 {
 	struct dataplane_options options = { .bpffs_dir = daemon->options.bpffs_dir,
 					     .max_routes = daemon->config->max_routes,
-					     .max_sets = daemon->config->max_sets };
+					     .max_sets = daemon->config->max_sets,
+					     .copies = KNOWN_COPIES };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
 

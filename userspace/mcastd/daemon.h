@@ -91,6 +91,7 @@ struct port {
 	uint64_t xdp_lost;    /* how often somebody else took the program off */
 	uint64_t regained_at; /* when it was attached again */
 	char lost_note[DATAPLANE_ERROR_MAX];
+	char copies_note[96]; /* copies.c: "": data leaves with its own MAC */
 	struct log_limit wire_limit, engine_limit, send_limit;
 	struct log_limit local_general, local_specific; /* queries for the host's own stack */
 
@@ -147,8 +148,11 @@ struct daemon {
 	unsigned int ports_refused; /* attempts to add one since there was no room */
 	bool ports_missing;	    /* memory ran out when one was to be added */
 	uint64_t retry_at;	    /* when what failed is tried again; 0: nothing has */
+	unsigned int copies_told;   /* slot of the port whose MAC all data has, 0: there is none */
+	bool copies_tags_told;	    /* and that some port has another VLAN than it */
 	size_t n_open_routes;	    /* that could not be applied */
-	bool routes_stale;	    /* a port or its settings changed: compute all routes anew */
+	bool told_no_dispatcher;
+	bool routes_stale; /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
@@ -170,8 +174,7 @@ void daemon_plan_takeover(struct daemon *daemon);
 int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 	      struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error);
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
@@ -212,6 +215,9 @@ uint64_t limit_held_until(const struct daemon *daemon);
  * fragmented. Returns false when the frame is no such packet.
  */
 bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len);
+
+/* copies.c: tells of the MAC with which data leaves, after ports have changed. */
+void copies_tell(struct daemon *daemon);
 
 /* local.c: the programs on the router itself. Returns 0 or -errno. */
 int local_open(struct daemon *daemon);

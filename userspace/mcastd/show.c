@@ -132,6 +132,18 @@ static json_t *answer(const char *key, const struct rows *rows, json_t *error)
 
 /* --- show interfaces --- */
 
+static void show_source_mac(const struct port *port, json_t *row)
+{
+	const uint8_t *mac = dataplane_source_mac(port->daemon->dataplane, port->slot);
+	char text[sizeof("00:00:00:00:00:00")];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	json_object_set_new(row, "source-mac", json_string(text));
+	if (port->copies_note[0])
+		json_object_set_new(row, "mac-note", json_string(port->copies_note));
+}
+
 static void show_interface(struct port *port, struct rows *rows)
 {
 	const struct port_config *config = &port->config->port;
@@ -159,6 +171,8 @@ static void show_interface(struct port *port, struct rows *rows)
 	json_object_set_new(row, "xdp-lost", json_count(port->xdp_lost));
 	if (port_note(port))
 		json_object_set_new(row, "xdp-note", json_string(port_note(port)));
+	if (port->open)
+		show_source_mac(port, row);
 	if (port->flood_note[0])
 		json_object_set_new(row, "igmp-note", json_string(port->flood_note));
 	json_array_append_new(rows->array, row);
