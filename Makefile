@@ -59,7 +59,8 @@ BPF_CFLAGS = -O2 -g -Wall -Wextra -Werror -mcpu=v3 -target bpf -Iinclude -Ibpf \
 	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP $(VARIANT_FLAGS) $(VARIANT_BPF)
 
 # The pure part: one library for the daemon, the unit tests, the fuzzers and the benchmarks.
-CORE_SRC := $(wildcard userspace/membership/*.c userspace/wire/*.c userspace/forward/*.c)
+CORE_SRC := $(wildcard userspace/base/*.c userspace/rules/*.c userspace/membership/*.c \
+	userspace/wire/*.c userspace/forward/*.c)
 # The rest of the daemon but its main.
 SYS_SRC := $(wildcard userspace/dataplane/*.c userspace/platform/*.c userspace/control/*.c) \
 	$(filter-out %/main.c,$(wildcard userspace/mcastd/*.c))
@@ -134,7 +135,8 @@ $(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcor
 # The daemon's own layer has no kernel there: tests/support/daemon_sim.h.
 DAEMON_SIM = loop_now loop_update_now loop_add_deadline loop_deadline_set clock_gettime \
 	xsk_send xsk_waiting xsk_read_counters server_has_monitors server_on_monitor server_publish \
-	$(addprefix dataplane_,punted grant inject port_stats route_stats each_unwanted)
+	$(addprefix dataplane_,punted grant inject port_stats route_stats each_unwanted \
+		source_mac)
 $(OUT)/tests/unit/daemon_%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(DAEMON_SIM))
 # Our own allocations can be made to fail there.
 $(OUT)/tests/bpf/memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup)

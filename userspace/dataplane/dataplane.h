@@ -16,6 +16,7 @@
 
 #include "forward/forward.h"
 #include "mcastd/abi.h"
+#include "rules/origin.h"
 
 struct dataplane;
 
@@ -222,9 +223,12 @@ int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
  */
 int dataplane_origins_set(struct dataplane *dataplane, unsigned int slot,
 			  const struct prefix *prefixes, uint32_t n);
+/* Where sources live as the programs have been told, merged; valid until a list is set again. */
+const struct origin *dataplane_origins(const struct dataplane *dataplane, uint32_t *n);
 /*
- * The groups that do not cross a port, all of them at once: they do not come in, and do not leave
- * by default through an upstream port. Routes are made so that they do not go there.
+ * The groups that do not cross a port (rules/boundary.h), all of them at once: they do not come in,
+ * and do not leave by default through an upstream port. Routes are made so that they do not go
+ * there.
  */
 int dataplane_boundary_set(struct dataplane *dataplane, unsigned int slot,
 			   const struct prefix *prefixes, uint32_t n);

@@ -170,6 +170,8 @@ struct dataplane {
 	uint8_t own_macs[MCASTD_MAX_PORTS][6];
 
 	struct prefix_map origins, boundaries;
+	struct origin *homes; /* what the origins map was made of; see origin.h */
+	uint32_t n_homes;
 
 	struct table route_table;
 	uint32_t *free_indexes;
