@@ -131,6 +131,8 @@ $(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcor
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 # Our own allocations can be made to fail there.
 $(OUT)/tests/bpf/memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup)
+# Counts how often the program is opened.
+$(OUT)/tests/bpf/attach: LDFLAGS += -Wl,--wrap=dataplane_open_program
 $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)

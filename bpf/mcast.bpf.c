@@ -3,6 +3,9 @@
  * The program on every port: IGMP to the daemon, multicast data to the ports that want it, all
  * else to the stack. It keeps no state but counters; without the daemon no interface is a port,
  * and everything passes.
+ *
+ * It calls no helper that moves the ends of a frame, so that every kernel lets it run beside other
+ * programs in a dispatcher: tags are left to the egress program, see tag.h.
  */
 #include "arrival.h"
 #include "forward.h"
@@ -102,14 +105,13 @@ static __always_inline int forwarded(const struct arrival *at, __u32 bytes, int 
 	return action;
 }
 
-static __always_inline int deliver(struct xdp_md *ctx, struct frame *f, const struct arrival *at,
-				   __u32 out)
+static __always_inline int deliver(struct frame *f, const struct arrival *at, __u32 out)
 {
 	__u32 bytes = bpf_ntohs(f->ip->tot_len);
 	enum mcastd_verdict verdict;
 	int action;
 
-	verdict = send_to(ctx, f, at, out, &action);
+	verdict = send_to(f, at, out, &action);
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(at, verdict);
 	return forwarded(at, bytes, action);
@@ -157,7 +159,7 @@ static __noinline int forward(struct xdp_md *ctx)
 			return forwarded(&at, bpf_ntohs(f.ip->tot_len), action);
 		at.stats->large_limited += action == XDP_DROP;
 	}
-	return deliver(ctx, &f, &at, out);
+	return deliver(&f, &at, out);
 }
 
 /*
@@ -188,7 +190,7 @@ static __always_inline int forward_known(struct xdp_md *ctx, const struct frame 
 	if (out == MCASTD_OUT_NONE)
 		return forward(ctx);
 	route_count(stats, &f, at);
-	return deliver(ctx, &f, at, out);
+	return deliver(&f, at, out);
 }
 
 SEC("xdp")

@@ -92,6 +92,41 @@ def test_native_demanded_where_it_cannot_be(lab):
         assert mcastd.interface("d1")["xdp-mode"] == "native"
 
 
+ALONE = "no other XDP program can run beside mcastd's"
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_dispatcher_or_not(lab, mode):
+    """
+    Where libxdp's dispatcher cannot be had the program is attached without, on every port, and one
+    line says so and why, in the kernel's words; where it can, nothing is said.
+    """
+    bed = Bed(lab)
+    with bed.daemon(FAST + f"xdp-mode = {mode}\n") as mcastd:
+        names = {program(bed, port)["prog"].get("name") for port in bed.router.ports}
+        mcastd.reload()
+        told = [line for line in mcastd.log().splitlines() if ALONE in line]
+        if names == {"xdp_dispatcher"}:
+            assert not told
+        else:
+            assert names == {"mcastd_ingress"}
+            assert len(told) == 1 and "refused (" in told[0], told
+            assert "Operation not permitted" in told[0] or "packet data" in told[0], told
+        bed.check_forwarding(mcastd)
+
+
+def test_dispatcher_without_its_file_system(lab, monkeypatch):
+    """Whatever libxdp lacks, here the BPF file system where it looks for it: attached alone."""
+    monkeypatch.setenv("LIBXDP_BPFFS", "/nonexistent")
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        assert {program(bed, port)["prog"].get("name") for port in bed.router.ports} == {
+            "mcastd_ingress"}
+        told = [line for line in mcastd.log().splitlines() if ALONE in line]
+        assert len(told) == 1 and "bpffs" in told[0], told
+        bed.check_forwarding(mcastd)
+
+
 def load(bed, port, pins):
     return bed.router.space.run("xdp-loader", "load", "-m", "native", "-p", pins, port.name,
                                 bpf_object())

@@ -88,3 +88,49 @@ def test_tagged_upstream(lab, mode):
         bed.router.settle()
         got = [f.data for f in bed.source.wire.arrived() if is_tagged(f.data, 5)]
         assert got == [tagged(through([sent], bed.up)[0], 5)]
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_from_tag_to_tag(lab, mode):
+    """One tag goes, another comes, copy by copy, up to the MTU, for one member and for several."""
+    bed = Bed(lab)
+    with bed.daemon(FAST + f"xdp-mode = {mode}\n", u=["vlan = 5"], d1=["vlan = 7"]) as mcastd:
+        bed.h1.send(tagged(report(bed.h1, (packet.TO_EX, G, [])), 7))
+        mcastd.wait_member("d1", G)
+        for members in ((bed.h1,), (bed.h1, bed.h3)):
+            if bed.h3 in members:
+                bed.h3.receiver(G).join()
+                mcastd.wait_member("d2", G)
+            for host in bed.hosts:
+                host.wire.clear()
+            frames = [packet.data_frame(bed.source.mac, bed.source.address, G, bytes(size))
+                      for size in (18, 100, 1472)]
+            for frame in frames:
+                bed.source.send(tagged(frame, 5, priority=3))
+            bed.router.settle()
+            got = [f.data for f in bed.h1.wire.arrived() if is_tagged(f.data, 7)]
+            assert got == [tagged(frame, 7) for frame in through(frames, bed.d1)]
+            assert not bed.h1.data(G)
+            assert bed.h3.data(G) == (through(frames, bed.d2) if bed.h3 in members else [])
+        # Counted as the frame is without a tag, with it or not.
+        sent = [mcastd.statistics(name)["data"]["sent-bytes"] for name in ("d1", "d2")]
+        size = sum(len(frame) for frame in frames)
+        assert sent == [2 * size, size]
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_tag_comes_and_goes(lab, mode):
+    """A reload gives a port a tag, and takes it away again: the next packet leaves that way."""
+    bed = Bed(lab)
+    text = FAST + f"xdp-mode = {mode}\n"
+    with bed.daemon(text) as mcastd:
+        for vlan in (0, 7, 9, 0):
+            lines = [f"static-group {G} {{ }}"] + ([f"vlan = {vlan}"] if vlan else [])
+            mcastd.reload(bed.config(text, d2=lines))
+            mcastd.wait_member("d2", G)
+            bed.clear()
+            frames = through(bed.send(count=3), bed.d2)
+            bed.router.settle()
+            got = [f.data for f in bed.h3.wire.arrived() if is_tagged(f.data, vlan)]
+            assert got == ([tagged(frame, vlan) for frame in frames] if vlan else [])
+            assert bed.h3.data(G) == ([] if vlan else frames)

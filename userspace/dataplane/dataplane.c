@@ -25,7 +25,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <xdp/libxdp.h>
 
 #include "bpf/mcast.skel.h"
 #include "bpf/mcast_egress.skel.h"
@@ -119,9 +118,12 @@ static int64_t pinned_entries(const struct dataplane *dp, enum map map)
 
 static int fail_errno(struct dataplane_error *error, int err, const char *what)
 {
+	char why[WORDS_MAX];
+
 	if (err == -EPERM) /* why, the daemon knows */
 		return dataplane_fail(error, err, "%s: not permitted", what);
-	return dataplane_fail(error, err, "%s: %s", what, strerror(-err));
+	words_of(err, why);
+	return dataplane_fail(error, err, "%s: %s", what, why);
 }
 
 /* The maps get the size of what is pinned, else the size asked for. */
@@ -339,9 +341,11 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 {
 	size_t size;
 	const void *image = mcast_egress_bpf__elf_bytes(&size);
-	struct bpf_object *object = bpf_object__open_mem(image, size, NULL);
+	struct bpf_object *object;
 	int err;
 
+	words_forget();
+	object = bpf_object__open_mem(image, size, NULL);
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
@@ -510,22 +514,6 @@ static void free_dataplane(struct dataplane *dp)
 	free(dp);
 }
 
-static int be_quiet(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-static int be_quiet_xdp(enum libxdp_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 int dataplane_open(struct dataplane **dataplane, const struct dataplane_options *options,
 		   struct dataplane_error *error)
 {
@@ -544,9 +532,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	dp->dir_fd = -1;
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
-	/* Errors are told by the caller, in the words of *error. */
-	libbpf_set_print(be_quiet);
-	libxdp_set_print(be_quiet_xdp);
+	words_listen();
 
 	err = count_cpus(dp, error);
 	if (!err)

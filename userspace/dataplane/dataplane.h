@@ -88,6 +88,15 @@ void dataplane_watch_drain(int fd);
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
+/* Has it refused this mode, and would not be asked again? */
+bool dataplane_refused(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode);
+/* Interfaces to which nothing is attached are asked again, as at a start. */
+void dataplane_reconsider(struct dataplane *dataplane);
+/*
+ * Why no other XDP program can run beside ours, in the words of kernel and libraries; NULL: it can,
+ * as far as is known.
+ */
+const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
 /*
  * Is the program on the interface still as it was attached? Somebody else may have taken it off or
  * put another in its place: false, and it counts as not attached.

@@ -119,6 +119,8 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 	entry = &dp->ports[slot];
 	if (entry->ifindex && entry->ifindex != port->ifindex)
 		dataplane_port_del(dp, slot);
+	if (port->vlan)
+		port_run_egress(dp);
 	if (!entry->ifindex || entry->side != port->side)
 		route_exclude_arrival(dp, slot);
 	if (entry->ifindex) {
@@ -202,6 +204,8 @@ void dataplane_grant(struct dataplane *dp, unsigned int slot, enum mcastd_punt p
 /* Keeps the ports that are whole: their interface is there and is known under their slot. */
 int port_adopt(struct dataplane *dp)
 {
+	bool tagged = false;
+
 	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++) {
 		struct mcastd_port *entry = &dp->ports[slot];
 		char name[IF_NAMESIZE];
@@ -214,7 +218,10 @@ int port_adopt(struct dataplane *dp)
 			entry->default_out = MCASTD_OUT_NONE;
 		if (slot_of(dp, entry->ifindex) != slot || !if_indextoname(entry->ifindex, name))
 			dataplane_port_del(dp, slot);
+		tagged |= entry->vlan != 0;
 	}
+	if (tagged) /* the ingress program of another build may have done without */
+		port_run_egress(dp);
 	return 0;
 }
 

@@ -283,6 +283,7 @@ int daemon_reload(struct daemon *daemon)
 	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
+	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
 	config_free(old);

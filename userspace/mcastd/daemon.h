@@ -148,7 +148,8 @@ struct daemon {
 	bool ports_missing;	    /* memory ran out when one was to be added */
 	uint64_t retry_at;	    /* when what failed is tried again; 0: nothing has */
 	size_t n_open_routes;	    /* that could not be applied */
-	bool routes_stale;	    /* a port or its settings changed: compute all routes anew */
+	bool told_no_dispatcher;
+	bool routes_stale; /* a port or its settings changed: compute all routes anew */
 	uint64_t started;
 	struct log_limit route_limit;
 };
@@ -170,8 +171,7 @@ void daemon_plan_takeover(struct daemon *daemon);
 int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 	      struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error);
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);

@@ -195,12 +195,14 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 
 /*
  * The mode of an open port when the choice has changed since. Back to native where generic was not
- * the driver's own limit, or when the MTU, which may have been that limit, is another.
+ * the driver's own limit, or when what may have been that limit is not as it was.
  */
-static int change_mode(struct port *port, enum dataplane_mode mode, uint32_t mtu,
-		       struct dataplane_error *error)
+static int change_mode(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
-	bool try_native = port->forced_generic || (port->fell_back && mtu != port->applied.mtu);
+	bool try_native =
+		port->forced_generic ||
+		(port->fell_back &&
+		 !dataplane_refused(port->daemon->dataplane, port->ifindex, DATAPLANE_MODE_NATIVE));
 	int err = 0;
 
 	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
@@ -223,13 +225,12 @@ static int renew_program(struct port *port, enum dataplane_mode mode, struct dat
 	return attach(port, mode, error);
 }
 
-int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		struct dataplane_error *error)
+int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
 	int err;
 
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
-		err = change_mode(port, mode, link->mtu, error);
+		err = change_mode(port, mode, error);
 	else
 		err = regain_program(port, mode, error);
 	if (!err)

@@ -264,6 +264,26 @@ static const char *up_note(const struct port *port, const char *mode_note)
 	return port->fell_back ? port->fallback_note : "up";
 }
 
+static void port_absent(struct port *port)
+{
+	port_state(port, PORT_ABSENT, "no such interface; waiting for it");
+}
+
+/* It could not be brought to where it should be; perhaps because its interface has just gone. */
+static void port_give_up(struct port *port, const struct netlink_link *link, int err,
+			 struct dataplane_error *error)
+{
+	char name[IF_NAMESIZE];
+
+	if (!error->text[0])
+		snprintf(error->text, sizeof(error->text), "%s", strerror(-err));
+	port_close(port);
+	if (if_indextoname(link->ifindex, name))
+		port_state(port, PORT_FAILED, error->text);
+	else
+		port_absent(port);
+}
+
 /* Brings one port to what its section and its link say. */
 static void port_sync(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 		      const char *mode_note)
@@ -276,7 +296,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	if (port->open && (!link || link->ifindex != port->ifindex))
 		port_close(port);
 	if (!link) {
-		port_state(port, PORT_ABSENT, "no such interface; waiting for it");
+		port_absent(port);
 		return;
 	}
 	if (!link->is_ethernet) {
@@ -284,7 +304,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 		return;
 	}
 	if (port->open)
-		err = port_follow(port, link, mode, &error);
+		err = port_follow(port, mode, &error);
 	else
 		err = port_open(port, link, mode, &error);
 	loop_update_now(daemon->loop); /* attaching takes its time */
@@ -297,10 +317,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	if (!err)
 		err = apply_link(port, link, &error);
 	if (err) {
-		if (!error.text[0])
-			snprintf(error.text, sizeof(error.text), "%s", strerror(-err));
-		port_close(port);
-		port_state(port, PORT_FAILED, error.text);
+		port_give_up(port, link, err, &error);
 		return;
 	}
 	apply_forward(port);
@@ -475,6 +492,21 @@ static void sync_all(struct daemon *daemon, const char *no_transmit)
 	}
 }
 
+/* Told once: what mcastd does is the same without. */
+static void tell_no_dispatcher(struct daemon *daemon)
+{
+	const char *why = dataplane_no_dispatcher(daemon->dataplane);
+
+	if (!why || daemon->told_no_dispatcher)
+		return;
+	daemon->told_no_dispatcher = true;
+	log_notice(
+		"no other XDP program can run beside mcastd's on its interfaces, forwarding is as "
+		"ever: libxdp's dispatcher was tried and refused (%s); libxdp 1.5.5 or later may "
+		"do",
+		why);
+}
+
 void ports_sync(struct daemon *daemon)
 {
 	const char *no_transmit;
@@ -486,6 +518,7 @@ void ports_sync(struct daemon *daemon)
 	/* What only attaching could show. */
 	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
 		sync_all(daemon, no_transmit);
+	tell_no_dispatcher(daemon);
 	apply_defaults(daemon);
 	daemon_perform(daemon);
 	if (daemon->routes_stale)

@@ -80,6 +80,7 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(setsockopt),
 	CALL_WITH(ioctl, 1, SIOCETHTOOL),
 	CALL_WITH(ioctl, 1, SIOCGIFINDEX),
+	CALL_WITH(ioctl, 1, SIOCGIFMTU), /* is it still the interface that refused the program? */
 	CALL_WITH(ioctl, 1, SIOCGIFNAME),
 
 	/* Maps and programs, also those of a dispatcher beside other programs. */
