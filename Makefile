@@ -185,6 +185,13 @@ check-threads: ## what has threads, under ThreadSanitizer (root)
 	$(Q)MCASTD_OUT=$(abspath out/tsan) $(PYTEST) -q -p no:cacheprovider -n 4 \
 		$(addprefix tests/netns/,$(THREAD_TESTS))
 
+ROOTS ?= 13 sid
+check-roots: deps-vm ## build, package and test with the libraries of Debian 13 and sid, on this kernel (root)
+	$(Q)set -e; for r in $(ROOTS); do \
+		tools/root $$r make -s deps; \
+		tools/root $$r make -s all variants check-unit check-bpf deb; \
+		tools/root $$r make -s check-netns; done
+
 check-vm: deps-vm ## on Debian's own kernel, emulated: half an hour, not part of check
 	$(Q)$(MAKE) --no-print-directory all build-tests deb
 	$(Q)tools/vm/run --timeout 7200 tools/vm/check
@@ -264,8 +271,8 @@ clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
-	check-threads check-vm check-conformance check-fuzz fuzz bench soak lint install uninstall deb clean
+	check-threads check-roots check-vm check-conformance check-fuzz fuzz bench soak lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find out -name '*.d' -type f 2>/dev/null)
+-include $(shell find out -path out/root -prune -o -name '*.d' -type f -print 2>/dev/null)
