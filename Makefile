@@ -285,8 +285,9 @@ clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
-	check-threads check-roots check-vm check-conformance check-fuzz fuzz bench soak lint install uninstall deb clean
+	check-threads check-roots check-vm check-conformance check-fuzz fuzz mutate bench soak lint install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find out -path out/root -prune -o -name '*.d' -type f -print 2>/dev/null)
+# The roots of tools/root and the copies of make mutate are there, too.
+-include $(shell find out \( -path out/mutate -o -path out/root \) -prune -o -name '*.d' -type f -print 2>/dev/null)
