@@ -220,7 +220,7 @@ enum mcastd_verdict {
 	MCASTD_FORWARDED,	  /* sent to an out word */
 	MCASTD_IGMP_PUNTED,	  /* IGMP, to the daemon */
 	MCASTD_IGMP_PASSED,	  /* IGMP, no daemon there: to the stack */
-	MCASTD_LINK_LOCAL_GROUP,  /* 224.0.0.0/24, to the stack */
+	MCASTD_LINK_LOCAL_GROUP,  /* 224.0.0.0/24 and 232.0.0.0, to the stack */
 	MCASTD_NO_ROUTE,	  /* nobody asked: PASS, or DROP by the port's flag */
 	MCASTD_NO_MEMBER,	  /* a route, but it leads nowhere from here: as above */
 	MCASTD_TTL_EXPIRED,	  /* TTL 0 or 1: to the stack, for members on the router itself */

@@ -289,6 +289,10 @@ static const struct family families[] = {
 	{ "mcastd_interface_xdp_lost_total", "counter",
 	  "How often somebody else took the XDP program off the interface.", put_interface,
 	  "xdp-lost", NULL },
+	{ "mcastd_interface_card_lost_total", "counter",
+	  "How often somebody else undid settings of the card.", put_interface, "card-lost", NULL },
+	{ "mcastd_interface_card_failed_total", "counter",
+	  "How often settings of the card could not be made.", put_interface, "card-failed", NULL },
 
 	{ "mcastd_igmp_received_messages_total", "counter", "IGMP messages received, by type.",
 	  put_statistics, "received", "type" },

@@ -574,5 +574,6 @@ void attach_close(struct dataplane *dp, bool keep)
 		dataplane_detach(dp, dp->attachments[0].ifindex);
 	free(dp->attachments);
 	free(dp->refusals);
+	free(dp->sights);
 	bpf_object__close(dp->ingress);
 }

@@ -16,6 +16,7 @@
 
 #include "forward/forward.h"
 #include "mcastd/abi.h"
+#include "rules/origin.h"
 
 struct dataplane;
 
@@ -175,6 +176,22 @@ int dataplane_lend_socket(struct dataplane *dataplane, unsigned int ifindex, uns
 uint32_t dataplane_other_abi(const struct dataplane *dataplane);
 
 /*
+ * What was changed on an interface for as long as it is a port (see platform/card.h), remembered
+ * over the end of the daemon and over upgrades of any kind.
+ */
+struct dataplane_card {
+	unsigned int ifindex;
+	uint32_t settings;
+	uint8_t mac[6]; /* by which an interface is known again that comes back with another index
+			 */
+	uint8_t reserved[2];
+};
+/* All that is remembered, in no order, until the next call that remembers. Returns how many. */
+size_t dataplane_cards(const struct dataplane *dataplane, const struct dataplane_card **cards);
+/* settings 0: forgets the interface. Returns 0, -E2BIG (too many), -ENOMEM or -errno. */
+int dataplane_card_remember(struct dataplane *dataplane, const struct dataplane_card *card);
+
+/*
  * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is
  * overwritten with MCASTD_HOST_MAC. Returns 0 or -errno; -EOPNOTSUPP: the kernel cannot (before
  * 5.18).
@@ -186,6 +203,8 @@ int dataplane_inject(struct dataplane *dataplane, unsigned int ifindex, uint8_t 
  * its slot over a restart keeps its traffic.
  */
 unsigned int dataplane_port_slot(const struct dataplane *dataplane, unsigned int ifindex);
+/* The other way round, 0 if the slot is free. */
+unsigned int dataplane_port_ifindex(const struct dataplane *dataplane, unsigned int slot);
 /* To be asked before the port is set. */
 struct dataplane_memory dataplane_port_recall(const struct dataplane *dataplane, unsigned int slot);
 /* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
@@ -204,9 +223,12 @@ int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
  */
 int dataplane_origins_set(struct dataplane *dataplane, unsigned int slot,
 			  const struct prefix *prefixes, uint32_t n);
+/* Where sources live as the programs have been told, merged; valid until a list is set again. */
+const struct origin *dataplane_origins(const struct dataplane *dataplane, uint32_t *n);
 /*
- * The groups that do not cross a port, all of them at once: they do not come in, and do not leave
- * by default through an upstream port. Routes are made so that they do not go there.
+ * The groups that do not cross a port (rules/boundary.h), all of them at once: they do not come in,
+ * and do not leave by default through an upstream port. Routes are made so that they do not go
+ * there.
  */
 int dataplane_boundary_set(struct dataplane *dataplane, unsigned int slot,
 			   const struct prefix *prefixes, uint32_t n);

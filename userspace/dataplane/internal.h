@@ -109,6 +109,12 @@ struct found {
 	char name[32];	     /* of a program that is not ours */
 };
 
+/* What a dispatcher was found to run. */
+struct sight {
+	unsigned int ifindex;
+	struct found found;
+};
+
 /* What a driver looks at when it refuses a program. */
 struct device_state {
 	uint32_t mtu;
@@ -148,6 +154,12 @@ struct dataplane {
 	size_t n_attachments;
 	struct refusal *refusals;
 	size_t n_refusals;
+	struct sight *sights;
+	size_t n_sights;
+
+	int cards_fd; /* what is changed on interfaces, see card.c */
+	struct dataplane_card *cards;
+	size_t n_cards;
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
@@ -158,6 +170,8 @@ struct dataplane {
 	uint8_t own_macs[MCASTD_MAX_PORTS][6];
 
 	struct prefix_map origins, boundaries;
+	struct origin *homes; /* what the origins map was made of; see origin.h */
+	uint32_t n_homes;
 
 	struct table route_table;
 	uint32_t *free_indexes;
@@ -202,7 +216,7 @@ void words_forget(void);
 void words_of(int err, char *text);
 
 /* look.c */
-void look(const struct dataplane *dp, unsigned int ifindex, struct found *found);
+void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
 
 /* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
 const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
@@ -223,6 +237,13 @@ struct attachment *attach_find(const struct dataplane *dp, unsigned int ifindex)
 int attach_replace_other(struct dataplane *dp, struct attachment *at,
 			 struct dataplane_error *error);
 void attach_close(struct dataplane *dp, bool keep);
+
+/* card.c */
+#define CARDS_MAP "mcastd_cards"
+int card_open(struct dataplane *dp);
+void card_close(struct dataplane *dp);
+/* Unless something is remembered. */
+void card_unpin(const struct dataplane *dp);
 
 /* port.c */
 int port_adopt(struct dataplane *dp);

@@ -29,6 +29,11 @@ unsigned int dataplane_port_slot(const struct dataplane *dp, unsigned int ifinde
 	return slot_of(dp, ifindex);
 }
 
+unsigned int dataplane_port_ifindex(const struct dataplane *dp, unsigned int slot)
+{
+	return slot < dp->map_entries[MAP_PORTS] ? dp->ports[slot].ifindex : 0;
+}
+
 struct dataplane_memory dataplane_port_recall(const struct dataplane *dp, unsigned int slot)
 {
 	const struct mcastd_port *port = &dp->ports[slot];

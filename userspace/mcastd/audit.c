@@ -152,31 +152,42 @@ static bool judge_ability(struct port *port, uint64_t incapable, bool sent)
 	return true;
 }
 
+static void remember(struct port_audit *audit, const struct mcastd_port_stats *stats,
+		     const struct dataplane_xmit *xmit)
+{
+	audit->handed = sent_to(stats);
+	audit->sent = stats->out_packets;
+	audit->too_big = stats->out_too_big;
+	audit->refused = stats->out_refused;
+	audit->incapable = xmit->incapable;
+}
+
 /* Returns true when another mode is needed. */
 static bool judge(struct port *port, bool wanted, const struct mcastd_port_stats *stats)
 {
 	struct port_audit *audit = &port->audit;
-	uint64_t handed = sent_to(stats);
 	struct dataplane_xmit xmit;
-	bool unable = false;
+	bool unable;
 
 	dataplane_xmit(port->daemon->dataplane, port->slot, &xmit);
-	/* What was before the port was opened is not news. */
-	if (audit->begun) {
-		judge_silence(port, wanted, handed != audit->handed);
-		judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
-		judge_refusals(port, stats->out_refused, xmit.err,
-			       stats->out_refused != audit->refused);
-		unable = judge_ability(port, xmit.incapable,
-				       stats->out_packets != audit->sent);
-	}
-	audit->begun = true;
-	audit->handed = handed;
-	audit->sent = stats->out_packets;
-	audit->too_big = stats->out_too_big;
-	audit->refused = stats->out_refused;
-	audit->incapable = xmit.incapable;
+	judge_silence(port, wanted, sent_to(stats) != audit->handed);
+	judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
+	judge_refusals(port, stats->out_refused, xmit.err, stats->out_refused != audit->refused);
+	unable = judge_ability(port, xmit.incapable, stats->out_packets != audit->sent);
+	remember(audit, stats, &xmit);
 	return unable;
+}
+
+/* What was before the port was opened is not news. */
+void audit_port_open(struct port *port)
+{
+	struct mcastd_port_stats stats;
+	struct dataplane_xmit xmit;
+
+	port_stats(port, &stats);
+	dataplane_xmit(port->daemon->dataplane, port->slot, &xmit);
+	memset(&port->audit, 0, sizeof(port->audit));
+	remember(&port->audit, &stats, &xmit);
 }
 
 static bool is_open(const struct port *port)

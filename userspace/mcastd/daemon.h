@@ -57,7 +57,6 @@ struct port_slow {
 
 /* What has been seen of a port that does not send all it should. */
 struct port_audit {
-	bool begun;
 	uint64_t handed, sent, too_big, refused, incapable; /* as in the last round */
 	unsigned int silent;	/* rounds that wanted something to leave and saw nothing */
 	unsigned int fitting;	/* rounds since something was too large */
@@ -83,6 +82,18 @@ struct port_driver {
 	bool refuses;			  /* frames in native mode, see audit.c */
 };
 
+/* card.c: settings of the port's card. */
+struct port_card {
+	unsigned int ifindex; /* of which this is known */
+	uint32_t held;	      /* enum card_setting: as the port needs it when we last looked */
+	uint32_t refused;     /* by the driver, so not tried again */
+	uint64_t lost;	      /* how often somebody else undid some */
+	uint64_t failed;      /* how often some could not be set */
+	uint64_t regained_at; /* when they were set again */
+	bool contested;	      /* and undone again, at once */
+	char note[DATAPLANE_ERROR_MAX];
+};
+
 struct port {
 	struct daemon *daemon;
 	unsigned int slot;
@@ -98,7 +109,6 @@ struct port {
 	enum dataplane_mode mode; /* how it is attached */
 	unsigned int attached_queues; /* receive queues there were then */
 	struct dataplane_port applied;
-	int all_multicast_fd;
 	struct port_queue queues[MCASTD_MAX_QUEUES];
 	unsigned int n_queues;
 	struct addr address; /* unspecified: none */
@@ -125,6 +135,7 @@ struct port {
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
 	struct port_audit audit; /* audit.c */
+	struct port_card card;	 /* card.c */
 };
 
 struct daemon_options {
@@ -196,10 +207,22 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 /* Attaches the program, or changes its mode. */
 int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
+
+/*
+ * card.c: settings of the cards, so that frames reach the program. To be called before it is
+ * attached, and to follow what becomes of them. Returns 0, or -errno with *error.
+ */
+int port_card_sync(struct port *port, const struct netlink_link *link,
+		   struct dataplane_error *error);
+/* enum card_setting: what was changed for the port. */
+uint32_t port_card_changes(const struct port *port);
+/* Undoes what was changed on interfaces that are no port now. ending: no port comes back. */
+void cards_restore(struct daemon *daemon, bool ending);
 
 /*
  * port_mode.c: chooses the mode of every port, after attaching where only that can tell. choices
@@ -271,12 +294,20 @@ const struct port *local_joined_on(const struct daemon *daemon, const struct add
 /* audit.c: ports that the kernel leaves out without a word. Returns 0 or -errno. */
 int audit_open(struct daemon *daemon);
 void audit_close(struct daemon *daemon);
+/* From now on what becomes of packets for the port is watched. */
+void audit_port_open(struct port *port);
 
 /*
  * sandbox.c: gives up all privileges but those that ports need which come later. Returns 0 or
  * -errno, after telling.
  */
 int daemon_sandbox_enter(enum privilege_filter filter);
+
+/* Why the kernel does not permit what the daemon does, and what to do: a part of a sentence. */
+void daemon_why_not_permitted(char *text, size_t size);
+
+/* Are the capabilities there without which nothing works? Returns 0 or -EPERM, after telling. */
+int daemon_check_capabilities(void);
 
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);

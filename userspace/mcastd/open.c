@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A port opens, follows its interface and closes: the XDP program, and an AF_XDP socket for each
- * receive queue.
+ * A port opens, follows its interface and closes: the settings of its card, the XDP program, and an
+ * AF_XDP socket for each receive queue.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +75,20 @@ static unsigned int smallest_ring(const struct port *port)
 	return frames;
 }
 
+/* What stands in the way of an AF_XDP socket, and what to do. */
+static const char *socket_reason(int err)
+{
+	switch (err) {
+	case -ENOBUFS:
+		return "too little memory may be locked: raise the limit (ulimit -l unlimited, "
+		       "--ulimit memlock=-1:-1, LimitMEMLOCK=infinity)";
+	case -EAFNOSUPPORT:
+		return "this kernel is built without them (CONFIG_XDP_SOCKETS)";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* As many sockets as the interface has receive queues now. */
 static int sync_queues(struct port *port, struct dataplane_error *error)
 {
@@ -99,7 +113,7 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 		if (err) {
 			snprintf(error->text, sizeof(error->text),
 				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
-				 strerror(-err));
+				 socket_reason(err));
 			return err;
 		}
 	}
@@ -185,16 +199,13 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	port->ifindex = link->ifindex;
 	daemon->routes_stale = true;
 	port->open = true; /* port_close() undoes whatever was reached */
-	err = port_attach(port, mode, error);
+	err = port_card_sync(port, link, error);
+	if (!err)
+		err = port_attach(port, mode, error);
 	if (err)
 		return err;
-	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
-	if (port->all_multicast_fd < 0) {
-		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
-			 strerror(-port->all_multicast_fd));
-		return port->all_multicast_fd;
-	}
 	limit_port_open(port);
+	audit_port_open(port);
 	return sync_queues(port, error);
 }
 
@@ -208,10 +219,13 @@ static int renew_program(struct port *port, enum dataplane_mode mode, struct dat
 	return port_attach(port, mode, error);
 }
 
-int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error)
 {
-	int err;
+	int err = port_card_sync(port, link, error);
 
+	if (err)
+		return err;
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
 		err = port_attach(port, mode, error);
 	else
@@ -236,20 +250,14 @@ void port_close(struct port *port)
 	close_queues(port, 0);
 	/* If the interface is gone there is nothing to detach from, but something to forget. */
 	dataplane_detach(daemon->dataplane, port->ifindex);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
-	port->all_multicast_fd = -1;
 	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
-	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)
 {
 	close_queues(port, 0);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
 	port->daemon->ports[port->slot] = NULL;
 	free(port);
 }

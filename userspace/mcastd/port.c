@@ -48,6 +48,8 @@ const char *port_note(const struct port *port)
 		return port->audit.too_big_note;
 	if (strcmp(port->note, "up") != 0)
 		return port->note;
+	if (port->card.note[0])
+		return port->card.note;
 	return port->lost_note[0] ? port->lost_note : NULL;
 }
 
@@ -116,7 +118,6 @@ static void port_new(struct daemon *daemon, const char *name)
 	port->daemon = daemon;
 	port->slot = slot;
 	port->config = config_find(daemon->config, name);
-	port->all_multicast_fd = -1;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	daemon->ports[slot] = port;
 }
@@ -325,7 +326,7 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 		return;
 	}
 	if (port->open)
-		err = port_follow(port, choice->mode, &error);
+		err = port_follow(port, link, choice->mode, &error);
 	else
 		err = port_open(port, link, choice->mode, &error);
 	loop_update_now(daemon->loop); /* attaching takes its time */
@@ -415,6 +416,30 @@ static void ports_remove(struct daemon *daemon)
 	}
 }
 
+/*
+ * Ports of an earlier run, which was killed or kept them, that this configuration does not have:
+ * the program there would go on forwarding what comes in. Attaching takes hold of it first.
+ */
+static void ports_let_go(struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		unsigned int ifindex = dataplane_port_ifindex(daemon->dataplane, slot);
+		struct dataplane_error error = { "" };
+		enum dataplane_mode mode;
+		char name[IF_NAMESIZE];
+
+		if (!ifindex || daemon->ports[slot] || !if_indextoname(ifindex, name) ||
+		    config_find(daemon->config, name))
+			continue;
+		if (dataplane_attach(daemon->dataplane, ifindex, DATAPLANE_MODE_AUTO, &mode,
+				     &error))
+			log_warning("%s", error.text);
+		dataplane_port_del(daemon->dataplane, slot);
+		dataplane_detach(daemon->dataplane, ifindex);
+		log_notice("%s: no port any more", name);
+	}
+}
+
 /* Downstream data without a route still goes upstream (P-4.2-UPALWAYS). */
 static void apply_defaults(struct daemon *daemon)
 {
@@ -456,9 +481,8 @@ static void tell_no_dispatcher(struct daemon *daemon)
 		return;
 	daemon->told_no_dispatcher = true;
 	log_notice(
-		"no other XDP program can run beside mcastd's on its interfaces, forwarding is as "
-		"ever: libxdp's dispatcher was tried and refused (%s); libxdp 1.5.5 or later may "
-		"do",
+		"mcastd is alone on its interfaces, no other XDP program can run beside it: libxdp's "
+		"dispatcher was tried and failed (%s); libxdp 1.5.5 or later may do",
 		why);
 }
 
@@ -468,9 +492,11 @@ void ports_sync(struct daemon *daemon)
 
 	ports_remove(daemon);
 	ports_add(daemon);
+	ports_let_go(daemon);
 	port_mode_choose(daemon, choices);
 	sync_all(daemon, choices);
 	tell_no_dispatcher(daemon);
+	cards_restore(daemon, false);
 	apply_defaults(daemon);
 	copies_tell(daemon);
 	daemon_perform(daemon);
@@ -495,4 +521,6 @@ void ports_close(struct daemon *daemon, bool keep)
 				port_free(port);
 		}
 	}
+	if (!keep)
+		cards_restore(daemon, true);
 }

@@ -153,9 +153,13 @@ static void choose(struct daemon *daemon, struct mode_choice *choices)
 	mode_choose(facts, MCASTD_MAX_PORTS, choices);
 }
 
-/* Only the program, which passes everything until the port is one. What fails is told later. */
+/*
+ * Only the program, which passes everything until the port is one, and what its card must be set to
+ * for it. What fails is told later.
+ */
 static bool try_ports(struct daemon *daemon, const struct mode_choice *choices, bool *tried)
 {
+	const struct netlink_link *link;
 	struct dataplane_error error;
 	bool any = false;
 
@@ -166,7 +170,9 @@ static bool try_ports(struct daemon *daemon, const struct mode_choice *choices, 
 			continue;
 		any = tried[slot] = true;
 		port->ifindex = port->driver.ifindex;
-		port_attach(port, choices[slot].mode, &error);
+		link = netlink_find(daemon->netlink, port->name);
+		if (link && !port_card_sync(port, link, &error))
+			port_attach(port, choices[slot].mode, &error);
 	}
 	return any;
 }

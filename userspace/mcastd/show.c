@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "mcastd/daemon.h"
+#include "platform/card.h"
 
 static json_t *json_addr(const struct addr *addr)
 {
@@ -132,6 +133,19 @@ static json_t *answer(const char *key, const struct rows *rows, json_t *error)
 
 /* --- show interfaces --- */
 
+static json_t *json_card_settings(uint32_t settings)
+{
+	json_t *names = json_array();
+
+	for (uint32_t left = settings; left; left &= left - 1) {
+		const char *name = card_setting_name(left & -left);
+
+		if (name)
+			json_array_append_new(names, json_string(name));
+	}
+	return names;
+}
+
 static void show_source_mac(const struct port *port, json_t *row)
 {
 	const uint8_t *mac = dataplane_source_mac(port->daemon->dataplane, port->slot);
@@ -169,6 +183,9 @@ static void show_interface(struct port *port, struct rows *rows)
 			view.robustness, "groups", (json_int_t)view.n_groups, "queues",
 			(int)port->n_queues);
 	json_object_set_new(row, "xdp-lost", json_count(port->xdp_lost));
+	json_object_set_new(row, "card-settings", json_card_settings(port_card_changes(port)));
+	json_object_set_new(row, "card-lost", json_count(port->card.lost));
+	json_object_set_new(row, "card-failed", json_count(port->card.failed));
 	if (port_note(port))
 		json_object_set_new(row, "xdp-note", json_string(port_note(port)));
 	if (port->open)

@@ -55,24 +55,21 @@ static void send_to(struct port *port, const struct ipv4_packet *packet, const u
 		port->slow.too_big++;
 }
 
-/* The ports of the packet's route; without one, data from a downstream goes to the upstream. */
+/* The ports of the packet's route, or where it goes without one. */
 static uint32_t find_ports(const struct port *arrival, const struct ipv4_packet *packet,
 			   uint16_t slots[ENGINE_MAX_PORTS])
 {
-	const struct daemon *daemon = arrival->daemon;
-	bool from_upstream = arrival->config->port.role == PORT_UPSTREAM;
+	const struct forward *forward = arrival->daemon->forward;
+	enum forward_side side = arrival->config->port.role == PORT_UPSTREAM
+					 ? FORWARD_FROM_UPSTREAM
+					 : FORWARD_FROM_DOWNSTREAM;
 	struct addr group = addr_from_v4(packet->destination);
 	struct addr source = addr_from_v4(packet->source);
-	uint32_t n = 0;
+	uint32_t n;
 
-	if (forward_find(daemon->forward, &group, &source,
-			 from_upstream ? FORWARD_FROM_UPSTREAM : FORWARD_FROM_DOWNSTREAM, slots,
-			 &n))
+	if (forward_find(forward, &group, &source, side, slots, &n))
 		return n;
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS && !from_upstream; slot++)
-		if (daemon->ports[slot] && daemon->ports[slot]->config->port.role == PORT_UPSTREAM)
-			slots[n++] = (uint16_t)slot;
-	return n;
+	return forward_default(forward, &group, side, slots);
 }
 
 bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len)
