@@ -221,7 +221,8 @@ void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
 /* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
 const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
 				   enum dataplane_mode mode);
-/* With the state that the interface has now. */
+struct device_state refusal_state(unsigned int ifindex);
+/* With the state that the interface had. */
 void refusal_remember(struct dataplane *dp, const struct refusal *what);
 /* May the next attempt end otherwise although the interface is the same? */
 bool refusal_is_passing(int err);
