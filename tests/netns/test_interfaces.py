@@ -418,7 +418,7 @@ def test_native_mode_refused(lab):
 
 
 def test_jumbo_frames(lab):
-    """What is larger than a page is not for native mode; in generic mode it gets through, whole."""
+    """D-MTU: what is larger than a page is not for native mode; generic mode carries it, whole."""
     bed = Bed(lab)
     for port, host in zip(bed.router.ports, bed.hosts):
         bed.router.space.ip("link", "set", port.name, "mtu", "9000")
