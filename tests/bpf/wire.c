@@ -289,7 +289,7 @@ static void asked_again(void **state)
 	bed_fini(&bed);
 }
 
-/* The one MAC is that of the lowest slot in generic mode, and gone with the last such port. */
+/* D-MAC: one for all is that of the lowest slot in generic mode, and gone with the last of them. */
 static void one_mac(void **state)
 {
 	struct dataplane_port port;
