@@ -164,6 +164,8 @@ class Daemon:
 
         try:
             wait_for(told, timeout)
+        except DaemonFailed:
+            raise
         except AssertionError:
             self.fail(f"no {line} within {timeout} s; told {self.notifications}")
 

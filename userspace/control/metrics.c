@@ -236,7 +236,7 @@ static void put_interface_up(FILE *out, const struct family *family, const json_
 static void interface_not_sent(FILE *out, const struct family *family, const json_t *row,
 			       struct label name)
 {
-	static const char *const reasons[] = { "ttl-threshold", "too-big" };
+	static const char *const reasons[] = { "ttl-threshold", "too-big", "transmit-refused" };
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		struct label labels[] = { name, { "reason", reasons[i] }, { NULL, NULL } };
