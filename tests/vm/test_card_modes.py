@@ -14,7 +14,8 @@ from bed import FAST
 from cards import CardBed, label, threes
 from lab import LabError
 
-GENERIC_ONLY = ("e1000", "e1000e", "8139cp", "8139too")
+RELEASE = tuple(int(part) for part in os.uname().release.split(".")[:2])
+GENERIC_ONLY = ("e1000", "e1000e", "8139cp", "8139too", *(() if RELEASE >= (6, 6) else ("vmxnet3",)))
 # Words of a note or warning that would be wrong of a card that does what it should.
 FALSE_ALARMS = ("takes no part", "refused by its driver")
 
