@@ -175,6 +175,37 @@ static __noinline int count_left_out(void *set, __u32 length, __u32 arrival)
 	return 0;
 }
 
+/* Has some port of the set another VLAN than this one? May take a microsecond, too. */
+static __noinline int differs_in_tags(void *set, __u32 vlan)
+{
+	for (__u32 i = 1; i < MCASTD_MAX_PORTS; i++) {
+		const struct mcastd_port *port;
+		__u32 slot = i;
+
+		port = bpf_map_lookup_elem(&mcastd_ports, &slot);
+		if (!port)
+			break;
+		if (port->ifindex && port->vlan != vlan && bpf_map_lookup_elem(set, &slot))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Would a broadcast give the members frames that differ in their tags, where copies share their
+ * bytes? Where all have the VLAN of the port of arrival no copy has one put in or taken out.
+ */
+static __always_inline bool is_spoilt(const struct arrival *at, __u32 out)
+{
+	__u32 value = out & MCASTD_OUT_VALUE;
+	void *set;
+
+	if (!(at->port->flags & MCASTD_PORT_SHARES) || out & MCASTD_OUT_PORT)
+		return false;
+	set = bpf_map_lookup_elem(&mcastd_sets, &value);
+	return set && differs_in_tags(set, at->port->vlan);
+}
+
 /*
  * To where an out word says, with the TTL of the way out and, if it came with one, its tag, which
  * is the egress program's business. *action is set when the verdict is MCASTD_FORWARDED.

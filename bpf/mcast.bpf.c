@@ -126,6 +126,7 @@ static __noinline int forward(struct xdp_md *ctx)
 	__u32 index = 0, out;
 	struct arrival at;
 	struct frame f;
+	bool spoilt;
 	int action;
 
 	if (!frame_parse(ctx, &f) || !arrival_find(ctx, &at))
@@ -151,13 +152,18 @@ static __noinline int forward(struct xdp_md *ctx)
 		route_count(stats, &f, &at);
 		route_remember(stats, &f, &at);
 	}
-	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
+	/*
+	 * Without a daemon, or when it has too many, the ports that have room for it still get it;
+	 * what only the daemon can send rightly nobody gets.
 	 */
-	if (needs_daemon(&f, &at, out)) {
+	spoilt = is_spoilt(&at, out);
+	if (spoilt || needs_daemon(&f, &at, out)) {
 		action = to_daemon(ctx, &at, MCASTD_PUNT_LARGE);
 		if (action == XDP_REDIRECT)
 			return forwarded(&at, bpf_ntohs(f.ip->tot_len), action);
 		at.stats->large_limited += action == XDP_DROP;
+		if (spoilt)
+			return refuse(&at, MCASTD_REDIRECT_FAILED);
 	}
 	return deliver(&f, &at, out);
 }
@@ -187,7 +193,8 @@ static __always_inline int forward_known(struct xdp_md *ctx, const struct frame 
 	if (!stats || !is_known(&f, at, stats) || !is_sound(&f) || !is_small(&f, at))
 		return forward(ctx);
 	out = route_out(route, at);
-	if (out == MCASTD_OUT_NONE)
+	if (out == MCASTD_OUT_NONE ||
+	    (!(out & MCASTD_OUT_PORT) && at->port->flags & MCASTD_PORT_SHARES))
 		return forward(ctx);
 	route_count(stats, &f, at);
 	return deliver(&f, at, out);

@@ -106,9 +106,18 @@ static __always_inline bool is_sound(const struct frame *f)
 	       is_mac_of_group(f->eth->h_dest, f->ip->daddr) && f->ip->ttl > 1;
 }
 
+/* Is the group never forwarded between links? As range_of_group() of the daemon. */
+static __always_inline bool is_never_routed(__be32 group)
+{
+	__u32 g = bpf_ntohl(group);
+
+	return g >> 8 == 0xe00000 || g == 0xe8000000;
+}
+
 /*
  * RFC 1812 section 5.2.2 and 5.3.7, RFC 3927 section 2.7: what keeps a multicast packet from being
- * forwarded whatever routes there are. MCASTD_FORWARDED: nothing does.
+ * forwarded whatever routes there are. MCASTD_FORWARDED: nothing does. Of addresses it says what
+ * the daemon says in userspace/rules/range.c; tests/bpf/rules.c compares the two.
  */
 static __always_inline enum mcastd_verdict frame_check(const struct frame *f)
 {
@@ -119,7 +128,7 @@ static __always_inline enum mcastd_verdict frame_check(const struct frame *f)
 		return MCASTD_BAD_HEADER;
 	if (!checksum_ok(f, ip->ihl))
 		return MCASTD_BAD_CHECKSUM;
-	if ((bpf_ntohl(ip->daddr) & 0xffffff00) == 0xe0000000)
+	if (is_never_routed(ip->daddr))
 		return MCASTD_LINK_LOCAL_GROUP;
 	if (!is_mac_of_group(f->eth->h_dest, ip->daddr))
 		return MCASTD_UNICAST_FRAME;

@@ -569,6 +569,43 @@ static void limits(void **state)
 	bed_fini(&bed);
 }
 
+static void must_not_be_fragmented(struct veth_frame *f)
+{
+	larger_than_some_mtu(f);
+	patch(f, DATAGRAM_IP + 6, 0x40);
+}
+
+static uint64_t too_big(unsigned int slot)
+{
+	struct mcastd_port_stats stats;
+
+	assert_int_equal(dataplane_port_stats(bed.dp, slot, &stats), 0);
+	return stats.out_too_big;
+}
+
+/* D-MTU: each member that has no room for it counts it, the port that it came from does not. */
+static void too_large_for_members(void **state)
+{
+	(void)state;
+	bed_init(&bed, 4, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3, 4), 0);
+	for (unsigned int slot = 3; slot <= 4; slot++) {
+		struct dataplane_port port = bed_port(&bed, slot);
+
+		port.mtu = 576;
+		bed_port_set(&bed, slot, &port);
+	}
+	expect(3, must_not_be_fragmented, XDP_REDIRECT, MCASTD_FORWARDED);
+	assert_int_equal(too_big(2), 0);
+	assert_int_equal(too_big(3), 0);
+	assert_int_equal(too_big(4), 1);
+	expect(1, must_not_be_fragmented, XDP_REDIRECT, MCASTD_FORWARDED);
+	assert_int_equal(too_big(3), 1);
+	assert_int_equal(too_big(4), 2);
+	bed_fini(&bed);
+}
+
 /* An interface that runs the program and is not a port: everything passes, nothing counts. */
 static void not_a_port(void **state)
 {
@@ -836,6 +873,7 @@ int main(void)
 		cmocka_unit_test(verdicts_of_a_set),
 		cmocka_unit_test(igmp_without_daemon),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(too_large_for_members),
 		cmocka_unit_test(not_a_port),
 		cmocka_unit_test(drop_unknown),
 		cmocka_unit_test(default_out),

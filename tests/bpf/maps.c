@@ -295,6 +295,62 @@ static void short_way(void **state)
 	bed_fini(&bed);
 }
 
+/* A route that is removed is not in the short cut any more: its source is like any other's. */
+static void removed_source(void **state)
+{
+	struct veth_frame frame;
+	struct bed_run run;
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2), 0);
+	assert_int_equal(BED_ROUTE(&bed, "192.0.2.1", "239.1.1.1", 3), 0);
+	assert_int_equal(BED_ROUTE(&bed, "192.0.2.2", "239.1.1.1", 3), 0);
+	datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 10, 0);
+	for (int removed = 0; removed < 2; removed++) {
+		for (int times = 0; times < 2; times++) {
+			bed_run(&bed, 1, &frame, &run);
+			assert_int_equal(run.verdict, MCASTD_FORWARDED);
+			assert_memory_equal(run.out.bytes + 6, bed.veth.mac[removed ? 2 : 3], 6);
+		}
+		if (!removed)
+			assert_int_equal(bed_unroute(&bed, "192.0.2.1", "239.1.1.1"), 0);
+	}
+	bed_fini(&bed);
+}
+
+static uint32_t least_mtu_at(uint32_t slot)
+{
+	struct mcastd_port port;
+
+	assert_true(look_up("mcastd_ports", &slot, &port));
+	return port.least_mtu;
+}
+
+/* D-MTU: every port knows the least MTU of those there are now, and of none that has gone. */
+static void least_mtu(void **state)
+{
+	struct dataplane_port port;
+
+	(void)state;
+	bed_init(&bed, 3, NULL);
+	bed_ports(&bed, DATAPLANE_MODE_NATIVE);
+	assert_int_equal(least_mtu_at(1), BED_MTU);
+	port = bed_port(&bed, 3);
+	port.mtu = 576;
+	bed_port_set(&bed, 3, &port);
+	for (uint32_t slot = 1; slot <= 3; slot++)
+		assert_int_equal(least_mtu_at(slot), 576);
+	assert_int_equal(dataplane_port_del(bed.dp, 3), 0);
+	assert_int_equal(least_mtu_at(1), BED_MTU);
+	assert_int_equal(least_mtu_at(2), BED_MTU);
+	port.mtu = 9000;
+	bed_port_set(&bed, 3, &port);
+	assert_int_equal(least_mtu_at(3), BED_MTU);
+	bed_fini(&bed);
+}
+
 static void sets_are_shared(void **state)
 {
 	uint32_t id, size;
@@ -451,7 +507,7 @@ static void wrong_ports(void **state)
 	assert_int_equal(dataplane_port_del(bed.dp, 1), -ENOENT);
 	assert_int_equal(dataplane_port_slot(bed.dp, 4000), 0);
 	assert_true(dataplane_attach(bed.dp, 4000, DATAPLANE_MODE_AUTO, &got, &error) < 0);
-	assert_non_null(strstr(error.text, "no such interface"));
+	assert_non_null(strstr(error.text, "No such device"));
 	bed_fini(&bed);
 }
 
@@ -501,14 +557,15 @@ static void transmit_feature(void **state)
 {
 	(void)state;
 	bed_init(&bed, 1, NULL);
-	if (dataplane_can_transmit(bed.veth.ifindex[1]) == -EOPNOTSUPP) {
+	if (dataplane_transmit(bed.veth.ifindex[1]) == DATAPLANE_TRANSMIT_UNKNOWN) {
 		bed_fini(&bed);
 		skip(); /* Linux before 6.3 */
 	}
-	assert_int_equal(dataplane_can_transmit(bed.veth.ifindex[1]), 1);
+	assert_int_equal(dataplane_transmit(bed.veth.ifindex[1]), DATAPLANE_TRANSMIT_YES);
 	assert_int_equal(system("ethtool -K h1 gro off"), 0);
-	assert_int_equal(dataplane_can_transmit(bed.veth.ifindex[1]), 0);
-	assert_int_equal(dataplane_can_transmit(4000), -ENODEV);
+	assert_int_equal(dataplane_transmit(bed.veth.ifindex[1]), DATAPLANE_TRANSMIT_NO);
+	assert_int_equal(dataplane_transmit(1 /* lo */), DATAPLANE_TRANSMIT_NEVER);
+	assert_int_equal(dataplane_transmit(4000), DATAPLANE_TRANSMIT_UNKNOWN);
 	bed_fini(&bed);
 }
 
@@ -804,7 +861,7 @@ static void attach_modes(void **state)
 		assert_int_equal(dataplane_attach(bed.dp, ifindex, DATAPLANE_MODE_AUTO, &got,
 						  &error),
 				 0);
-		assert_int_equal(got, DATAPLANE_MODE_GENERIC);
+		assert_int_equal(got, DATAPLANE_MODE_NATIVE);
 	}
 	if (!is_dispatcher(program_on(1)))
 		assert_int_equal(program_on(1), program_on(2));
@@ -868,7 +925,8 @@ int main(void)
 		cmocka_unit_test(routes_come_and_go), cmocka_unit_test(sets_are_shared),
 		cmocka_unit_test(many_sets),	      cmocka_unit_test(arrival_is_left_out),
 		cmocka_unit_test(direct_collisions),  cmocka_unit_test(direct_alone),
-		cmocka_unit_test(short_way),	      cmocka_unit_test(routes_full),
+		cmocka_unit_test(short_way),	      cmocka_unit_test(removed_source),
+		cmocka_unit_test(least_mtu),	      cmocka_unit_test(routes_full),
 		cmocka_unit_test(sets_full),	      cmocka_unit_test(prefixes_full),
 		cmocka_unit_test(wrong_ports),	      cmocka_unit_test(interface_vanishes),
 		cmocka_unit_test(transmit_feature),   cmocka_unit_test(leaves_nothing),

@@ -4,7 +4,7 @@
 import struct
 
 import pytest
-from bed import FAST, G, Bed, through
+from bed import FAST, G, Bed, learn_macs, through
 from lab import packet
 
 
@@ -20,6 +20,11 @@ def is_tagged(data, vlan):
     return (data[12:14] == b"\x81\x00" and
             struct.unpack("!H", data[14:16])[0] & 0xFFF == vlan and
             packet.is_data(untagged(data)))
+
+
+def wait_tagged(host, vlan, count):
+    """Waits for that much data, of which some may go through the daemon."""
+    host.wire.wait(lambda data: is_tagged(data, vlan), count)
 
 
 def igmp_of(host, vlan):
@@ -47,6 +52,7 @@ def test_tagged_downstream(lab, mode):
         bed.h1.send(tagged(report(bed.h1, (packet.TO_EX, G, [])), 7))
         mcastd.wait_member("d1", G)
         assert len(mcastd.ctl("show", "groups")["groups"]) == 1
+        learn_macs(mcastd, bed.router.ports)
         for members in ((bed.h1,), (bed.h1, bed.h3)):
             if bed.h3 in members:
                 bed.h3.receiver(G).join()
@@ -54,6 +60,7 @@ def test_tagged_downstream(lab, mode):
             for host in bed.hosts:
                 host.wire.clear()
             frames = bed.send(count=3)
+            wait_tagged(bed.h1, 7, 3)
             bed.router.settle()
             got = [f.data for f in bed.h1.wire.arrived() if is_tagged(f.data, 7)]
             assert got == [tagged(frame, 7) for frame in through(frames, bed.d1)]
@@ -72,6 +79,7 @@ def test_tagged_upstream(lab, mode):
         mcastd.wait_member("d2", G)
         mcastd.wait(lambda: any(m.record(G) for m in igmp_of(bed.source, 5)),
                     what="a tagged report upstream")
+        learn_macs(mcastd, bed.router.ports)
         for host in bed.hosts:
             host.wire.clear()
         frame = packet.data_frame(bed.source.mac, bed.source.address, G, b"tagged")
@@ -79,12 +87,15 @@ def test_tagged_upstream(lab, mode):
         bed.source.send(tagged(frame, 6))
         bed.source.send(tagged(tagged(frame, 5), 5))
         bed.source.send(tagged(frame, 5, priority=3))
+        for host in (bed.h1, bed.h3):
+            host.wire.wait(packet.is_data, 1)
         bed.router.settle()
         assert bed.h1.data(G) == through([frame], bed.d1)
         assert bed.h3.data(G) == through([frame], bed.d2)
         # And the other way: from a downstream to the upstream, tagged.
         bed.source.wire.clear()
         sent = bed.h1.send_data(G, b"from d1")
+        wait_tagged(bed.source, 5, 1)
         bed.router.settle()
         got = [f.data for f in bed.source.wire.arrived() if is_tagged(f.data, 5)]
         assert got == [tagged(through([sent], bed.up)[0], 5)]
@@ -97,6 +108,7 @@ def test_from_tag_to_tag(lab, mode):
     with bed.daemon(FAST + f"xdp-mode = {mode}\n", u=["vlan = 5"], d1=["vlan = 7"]) as mcastd:
         bed.h1.send(tagged(report(bed.h1, (packet.TO_EX, G, [])), 7))
         mcastd.wait_member("d1", G)
+        learn_macs(mcastd, bed.router.ports)
         for members in ((bed.h1,), (bed.h1, bed.h3)):
             if bed.h3 in members:
                 bed.h3.receiver(G).join()
@@ -107,6 +119,7 @@ def test_from_tag_to_tag(lab, mode):
                       for size in (18, 100, 1472)]
             for frame in frames:
                 bed.source.send(tagged(frame, 5, priority=3))
+            wait_tagged(bed.h1, 7, 3)
             bed.router.settle()
             got = [f.data for f in bed.h1.wire.arrived() if is_tagged(f.data, 7)]
             assert got == [tagged(frame, 7) for frame in through(frames, bed.d1)]

@@ -150,6 +150,26 @@ static void test_max_hosts_of_sources(void **state)
 	sim_fini(&sim);
 }
 
+/* L-MAXS: what a host lists beyond max-group-sources is not known: its leave is not sure. */
+static void test_max_sources_of_a_host(void **state)
+{
+	static const char *const scripts[] = {
+		"h1 IS_IN 1,2 | BLOCK 1 | = INC 2 | q none",
+		"h1 IS_IN 1,2,3 | BLOCK 1 | = INC 1:2 2 | q 1",
+	};
+	struct port_config config = sim_config();
+
+	(void)state;
+	config.explicit_tracking = true;
+	config.max_group_sources = 2;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		struct sim sim = sim_start(&config);
+
+		check_script(&sim, scripts[i]);
+		sim_fini(&sim);
+	}
+}
+
 /* L-MAXG: newcomers are refused and counted, others are refreshed, a free place is used again. */
 static void test_max_groups(void **state)
 {
@@ -309,6 +329,23 @@ static void test_flush(void **state)
 	sim_fini(&sim);
 }
 
+/* Who is not the querier of a link forgets as well, but does not ask there. */
+static void test_flush_of_a_non_querier(void **state)
+{
+	struct sim sim = sim_start(NULL);
+	struct engine_port_view view;
+
+	(void)state;
+	sim.general_queries_shown = true;
+	check_script(&sim, "low gen | IS_EX | = EXC:270");
+	engine_flush(sim.engine, 1, sim.now, &sim.out);
+	sim_advance(&sim, 0);
+	check_script(&sim, "= none | q none");
+	assert_true(engine_port_view(sim.engine, 1, &view));
+	assert_false(view.is_querier);
+	sim_fini(&sim);
+}
+
 /* Events of joins and leaves, and changes told once. */
 static void test_events(void **state)
 {
@@ -353,6 +390,37 @@ static void test_event_rate(void **state)
 	sim_advance(&sim, 1000);
 	sim_record(&sim, 1, sim_host(1, 1), RECORD_IS_EX, nth_group(10000), NULL, 0);
 	assert_int_equal(sim.events[sim.n_events - 1].suppressed, 10000 - told);
+	sim_fini(&sim);
+}
+
+/* What tells of trouble: three at once, then one in ten seconds, with how many came in between. */
+static void test_trouble_rate(void **state)
+{
+	struct port_config config = sim_config();
+	struct sim sim;
+	size_t told = 0;
+
+	(void)state;
+	config.max_groups = 1;
+	sim = sim_start(&config);
+	check_script(&sim, "IS_EX");
+	for (unsigned int second = 0; second <= 30; second++) {
+		for (uint32_t i = 0; i < 10; i++)
+			sim_record(&sim, 1, sim_host(1, 1), RECORD_IS_EX, nth_group(1), NULL, 0);
+		told = sim_count_events(&sim, EVENT_LIMIT_GROUPS);
+		assert_int_equal(told, 3 + second / 10);
+		if (second % 10 == 0 && second)
+			assert_int_equal(sim.events[sim.n_events - 1].suppressed,
+					 second == 10 ? 97 : 99);
+		sim_advance(&sim, 1000);
+	}
+	/* After a rest nothing is left to be told of. */
+	sim_advance(&sim, 60000);
+	sim_record(&sim, 1, sim_host(1, 1), RECORD_IS_EX, nth_group(1), NULL, 0);
+	assert_int_equal(sim.events[sim.n_events - 1].suppressed, 9);
+	sim_record(&sim, 1, sim_host(1, 1), RECORD_IS_EX, nth_group(1), NULL, 0);
+	assert_int_equal(sim.events[sim.n_events - 1].suppressed, 0);
+	assert_int_equal(sim_count_events(&sim, EVENT_LIMIT_GROUPS), told + 2);
 	sim_fini(&sim);
 }
 
@@ -446,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_tracking_switched_on),
 		cmocka_unit_test(test_max_hosts),
 		cmocka_unit_test(test_max_hosts_of_sources),
+		cmocka_unit_test(test_max_sources_of_a_host),
 		cmocka_unit_test(test_max_groups),
 		cmocka_unit_test(test_max_sources),
 		cmocka_unit_test(test_max_sources_of_port),
@@ -453,8 +522,10 @@ int main(void)
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_static_and_limit),
 		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_flush_of_a_non_querier),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_event_rate),
+		cmocka_unit_test(test_trouble_rate),
 		cmocka_unit_test(test_bounded_tick),
 		cmocka_unit_test(test_remove_port),
 		cmocka_unit_test(test_flood),

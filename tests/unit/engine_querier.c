@@ -364,6 +364,23 @@ static void test_non_querier_lmqt(void **state)
 	sim_fini(&sim);
 }
 
+/* Table 10: a query of version 1 asks for every group, whatever it has in the place of one. */
+static void test_version_1_lowers_nothing(void **state)
+{
+	struct sim sim = sim_start(NULL);
+	struct message message = rival(1, 1, 0, 0);
+
+	(void)state;
+	check_script(&sim, "low gen | IS_EX 1 | IS_IN 2 | = EXC:270 /1 2:270");
+	message.query.group = sim.group;
+	assert_int_equal(sim_receive(&sim, 1, &message), RECEIVE_APPLIED);
+	check_script(&sim, "= EXC:270 /1 2:270");
+	message.query.version = 2;
+	assert_int_equal(sim_receive(&sim, 1, &message), RECEIVE_APPLIED);
+	check_script(&sim, "= EXC:2 /1 2:270");
+	sim_fini(&sim);
+}
+
 /* R-4.1.6-ADOPT, R-4.1.7-ADOPT, R-4.1.6-ZERO, R-ADOPT-BACK, R-8-VAR */
 static void test_adopt(void **state)
 {
@@ -572,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_takeover),
 		cmocka_unit_test(test_non_querier_lmqt),
+		cmocka_unit_test(test_version_1_lowers_nothing),
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_querier_keeps),
 		cmocka_unit_test(test_adopt_bound),

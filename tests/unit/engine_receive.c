@@ -104,6 +104,41 @@ static void test_sources(void **state)
 	expect_from(general_query(), (struct addr)ADDR_V4(10, 0, 1, 100), RECEIVE_OWN);
 }
 
+/* R-4-SRCBAD: of a link of two (RFC 3021), or of one, the last address is a host's. */
+static void test_sources_of_small_links(void **state)
+{
+	static const struct {
+		uint8_t len, host;
+		enum receive_verdict verdict;
+	} cases[] = {
+		{ 96 + 30, 103, RECEIVE_BAD_SOURCE },
+		{ 96 + 31, 101, RECEIVE_APPLIED },
+		{ 96 + 32, 101, RECEIVE_FOREIGN_SOURCE }, /* another one's */
+	};
+	const struct addr own = ADDR_V4(10, 0, 1, 100);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct prefix subnet = { own, cases[i].len };
+		struct port_link link = { .up = true,
+					  .address = own,
+					  .own = &own,
+					  .n_own = 1,
+					  .subnets = &subnet,
+					  .n_subnets = 1 };
+		struct port_config config = sim_config();
+		struct message message = v3_report();
+		struct sim sim;
+
+		config.verify_source_subnet = true;
+		sim = sim_start(&config);
+		engine_port_link(sim.engine, 1, &link, sim.now, &sim.out);
+		message.source.b[15] = cases[i].host;
+		assert_int_equal(sim_receive(&sim, 1, &message), cases[i].verdict);
+		sim_fini(&sim);
+	}
+}
+
 /* R-4.2.14-ZERO also for records that change a state. */
 static void test_zero_source(void **state)
 {
@@ -230,6 +265,27 @@ static void test_records(void **state)
 	sim_fini(&sim);
 }
 
+/* L-COUNT: of a report it is told what fared most worth telling, whichever record that was. */
+static void test_worst_record(void **state)
+{
+	const struct message_record records[] = {
+		{ RECORD_IS_EX, ADDR_V4(239, 1, 1, 1), NULL, 0 },
+		{ RECORD_IS_EX, ADDR_V4(239, 1, 1, 2), NULL, 0 }, /* one too many */
+		{ RECORD_IS_EX, ADDR_V4(239, 1, 1, 1), NULL, 0 },
+	};
+	struct port_config config = sim_config();
+	struct sim sim;
+
+	(void)state;
+	config.max_groups = 1;
+	sim = sim_start(&config);
+	assert_int_equal(sim_records(&sim, 1, sim_host(1, 1), records, 2), RECEIVE_LIMIT);
+	check_script(&sim, "+10 | = EXC:260");
+	assert_int_equal(sim_records(&sim, 1, sim_host(1, 1), records + 1, 2), RECEIVE_LIMIT);
+	check_script(&sim, "= EXC:270");
+	sim_fini(&sim);
+}
+
 /* R-4.2.10-SRC, R-4.2-DUP */
 static void test_record_sources(void **state)
 {
@@ -343,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ttl),
 		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_sources_of_small_links),
 		cmocka_unit_test(test_zero_source),
 		cmocka_unit_test(test_subnet),
 		cmocka_unit_test(test_report_destinations),
@@ -350,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_query_destinations),
 		cmocka_unit_test(test_router_alert),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_worst_record),
 		cmocka_unit_test(test_record_sources),
 		cmocka_unit_test(test_record_order),
 		cmocka_unit_test(test_split),

@@ -23,7 +23,8 @@ struct recorder {
 	char lines[64][128];
 	size_t n;
 	unsigned int sets, dels;
-	int fail; /* -errno for every call */
+	int fail;    /* -errno for every call */
+	bool counts; /* and nothing else: there are more routes than lines */
 };
 
 struct bed {
@@ -67,7 +68,7 @@ static int record_set(void *ctx, const struct forward_route *route)
 	size_t i, n;
 
 	recorder->sets++;
-	if (recorder->fail)
+	if (recorder->fail || recorder->counts)
 		return recorder->fail;
 	route_name(name, sizeof(name), &route->group, &route->source);
 	i = recorder_find(recorder, name);
@@ -173,10 +174,11 @@ static int teardown(void **state)
 }
 
 /* A report of one record from a host of the port; `sources` are last octets, ended by 0. */
-static void report(struct bed *bed, unsigned int port, uint8_t type, const uint8_t *sources)
+static void report_group(struct bed *bed, unsigned int port, uint8_t type, uint32_t group,
+			 const uint8_t *sources)
 {
 	struct addr list[8];
-	struct message_record record = { .type = type, .group = v4(GROUP), .sources = list };
+	struct message_record record = { .type = type, .group = v4(group), .sources = list };
 	struct message message = { .type = MESSAGE_REPORT,
 				   .source = v4(0x0a000000u + (port << 8) + 10),
 				   .destination = v4(0xe0000016u),
@@ -191,6 +193,11 @@ static void report(struct bed *bed, unsigned int port, uint8_t type, const uint8
 	assert_int_equal(engine_receive(bed->engine, port, &message, bed->now, &bed->actions),
 			 RECEIVE_APPLIED);
 	perform(bed);
+}
+
+static void report(struct bed *bed, unsigned int port, uint8_t type, const uint8_t *sources)
+{
+	report_group(bed, port, type, GROUP, sources);
 }
 
 #define LIST(...) ((const uint8_t[]){ __VA_ARGS__, 0 })
@@ -350,6 +357,55 @@ static void test_boundary(void **state)
 	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 3");
 }
 
+static void set_boundary(struct bed *bed, unsigned int port, enum port_role role,
+			 const struct prefix *boundary)
+{
+	forward_port_set(bed->forward, port,
+			 &(struct forward_port){ .present = true,
+						 .role = role,
+						 .boundary = boundary,
+						 .n_boundary = boundary != NULL });
+	forward_update_all(bed->forward);
+}
+
+static uint32_t default_ports(const struct bed *bed, uint32_t group, enum forward_side side)
+{
+	uint16_t slots[ENGINE_MAX_PORTS];
+	const struct addr g = v4(group);
+
+	return forward_default(bed->forward, &g, side, slots);
+}
+
+/* R-SCOPE-LOCAL: of any boundary, for data as for reports, with a route and without. */
+static void test_local_scope(void **state)
+{
+	static const struct prefix scope = PREFIX_V4(239, 192, 0, 0, 14);
+	struct bed *bed = *state;
+	struct addr list = v4(SOURCE + 1);
+	struct message_record record = { RECORD_ALLOW, v4(0xefff0101u), &list, 1 };
+	struct message message = { .type = MESSAGE_REPORT,
+				   .source = v4(0x0a00030au),
+				   .destination = v4(0xe0000016u),
+				   .ttl = 1,
+				   .router_alert = true,
+				   .report = { &record, 1 } };
+
+	engine_receive(bed->engine, D2, &message, bed->now, &bed->actions);
+	message.source = v4(0x0a00020au);
+	engine_receive(bed->engine, D1, &message, bed->now, &bed->actions);
+	perform(bed);
+	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 2 3 down: 1 2 3");
+	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
+	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 3 down: 1 3");
+	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 1);
+	set_boundary(bed, UP, PORT_UPSTREAM, &scope);
+	EXPECT(bed, "(*,239.255.1.1) up: down:", "(192.0.2.1,239.255.1.1) up: 3 down: 3");
+	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 0);
+	assert_int_equal(default_ports(bed, 0xefc10101u, FORWARD_FROM_DOWNSTREAM), 0);
+	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_DOWNSTREAM), 1);
+	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_UPSTREAM), 0);
+}
+
 /* What could not be applied stays open, and is applied when there is room. */
 static void test_full_map(void **state)
 {
@@ -372,6 +428,62 @@ static void test_full_map(void **state)
 	bed->recorder.fail = 0;
 	assert_int_equal(forward_retry(bed->forward, &error), 0);
 	assert_int_equal(bed->recorder.n, 0);
+}
+
+static bool count_route(const struct forward_route *route, bool applied, void *arg)
+{
+	(void)route;
+	(void)applied;
+	++*(unsigned int *)arg;
+	return true;
+}
+
+/* What is not wanted any more and could not be removed yet is nobody's route. */
+static void test_gone_is_not_found(void **state)
+{
+	struct bed *bed = *state;
+	const struct addr group = v4(GROUP), source = v4(SOURCE + 1);
+	uint16_t slots[ENGINE_MAX_PORTS];
+	unsigned int n_routes = 0;
+	uint32_t n = 0;
+	int error;
+
+	report(bed, D1, RECORD_TO_EX, NONE);
+	assert_true(forward_find(bed->forward, &group, &source, FORWARD_FROM_UPSTREAM, slots, &n));
+	assert_int_equal(n, 1);
+	assert_int_equal(slots[0], D1);
+	bed->recorder.fail = -EBUSY;
+	engine_port_remove(bed->engine, D1, bed->now, &bed->actions);
+	perform(bed);
+	assert_int_equal(bed->recorder.n, 1);
+	assert_false(forward_find(bed->forward, &group, &source, FORWARD_FROM_UPSTREAM, slots, &n));
+	forward_each_route(bed->forward, count_route, &n_routes);
+	assert_int_equal(n_routes, 0);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
+}
+
+/* More is open than one round of retries goes through: the next goes on there, and begins anew. */
+static void test_retry_goes_round(void **state)
+{
+	const unsigned int many = 2500; /* RETRY_FAILURES is 1000 */
+	struct bed *bed = *state;
+	int error = 0;
+
+	bed->recorder.counts = true;
+	bed->recorder.fail = -ENOSPC;
+	for (uint32_t i = 0; i < many; i++)
+		report_group(bed, D1, RECORD_TO_EX, GROUP + i, NONE);
+	bed->recorder.sets = 0;
+	assert_int_equal(forward_retry(bed->forward, &error), many);
+	assert_in_range(bed->recorder.sets, 1000, 1000 + 1);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
+	/* Once more from the beginning. */
+	bed->recorder.fail = -ENOSPC;
+	report_group(bed, D2, RECORD_TO_EX, GROUP, NONE);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
 }
 
 static struct forward_ports ports_of(const uint16_t *slots, uint32_t n)
@@ -401,6 +513,61 @@ static void test_held_routes(void **state)
 	report(bed, D1, RECORD_IS_EX, NONE);
 	forward_release(bed->forward);
 	EXPECT(bed, "(*,239.1.1.1) up: 2 4 down: 1 2 4", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+}
+
+/* R-SCOPE-BI: nor does what an earlier run forwarded cross the boundaries of today. */
+static void test_held_and_bounded(void **state)
+{
+	static const struct prefix scope = PREFIX_V4(239, 1, 0, 0, 16);
+	static const uint16_t down[] = { D1, D2 }, both[] = { UP, D1, D2 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) }, one = any;
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	any.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 2);
+	one.source = v4(SOURCE + 1);
+	one.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 2);
+	one.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 3);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	assert_int_equal(forward_hold(bed->forward, &one), 0);
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2", "(192.0.2.1,239.1.1.1) up: 2 3 down: 1 2 3");
+	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 3 down: 1 3");
+	set_boundary(bed, UP, PORT_UPSTREAM, &scope);
+	EXPECT(bed, "(*,239.1.1.1) up: down:", "(192.0.2.1,239.1.1.1) up: 3 down: 3");
+}
+
+/* L-RESTART: what an earlier run forwarded to a port goes on, whatever a host there blocks now. */
+static void test_held_outweighs_blocked(void **state)
+{
+	static const uint16_t down[] = { D1 }, both[] = { UP, D1 };
+	struct bed *bed = *state;
+	struct forward_route one = { .group = v4(GROUP), .source = v4(SOURCE + 1) };
+
+	one.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	one.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 2);
+	assert_int_equal(forward_hold(bed->forward, &one), 0);
+	report(bed, D1, RECORD_TO_EX, LIST(1));
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
+	forward_release(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2", "(192.0.2.1,239.1.1.1) up: down: 1");
+}
+
+/* L-RESTART: an upstream of the earlier run is held too, and released: it may not come again. */
+static void test_held_upstream(void **state)
+{
+	static const uint16_t down[] = { D1 }, both[] = { D1, 9 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) };
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	any.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 2);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	report(bed, D1, RECORD_TO_EX, NONE);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2 9");
+	forward_release(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
 }
 
 /* A group that nobody reports is gone when it is released. */
@@ -445,9 +612,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_non_querier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_local_scope, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_and_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone_is_not_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retry_goes_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_only_downstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_outweighs_blocked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_upstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_and_forgotten, setup, teardown),
 	};
 

@@ -246,6 +246,41 @@ static void other_mtus(void **state)
 	}
 }
 
+/* P-5.2-DELAY: with another MTU what there is to tell takes another time, and is in time again. */
+static void another_mtu_another_pace(void **state)
+{
+	const uint32_t n = 1200, room_ms = 1000;
+	struct host_sim *t = *state;
+	struct port_config hosts = sim_config(), config = host_sim_config();
+	struct addr *list = sources_new(365);
+
+	hosts.max_groups = hosts.max_sources = hosts.max_group_sources = 0;
+	sim_port(&t->sim, 1, &hosts);
+	for (uint32_t i = 0; i < n; i++)
+		sim_record(&t->sim, 1, sim_host(1, 1), RECORD_IS_EX, group_number(i), list, 365);
+	/* At first 15 sources of each fit into a report, then all of them. */
+	for (unsigned int round = 0; round < 2; round++) {
+		struct look look;
+		uint64_t since;
+		size_t from;
+
+		config.mtu = round ? 1500 : 100;
+		assert_int_equal(engine_port_configure(t->sim.engine, UPSTREAM, &config, t->sim.now,
+						       &t->sim.out),
+				 0);
+		host_sim_pass(t, 20000);
+		from = t->sim.n_sent;
+		since = t->sim.now;
+		host_sim_query(t, 3, 0, "", room_ms);
+		host_sim_pass(t, 5000);
+		look = look_at(t, from);
+		assert_int_equal(look.records, n);
+		assert_int_equal(look.sources, n * (round ? 365 : 15));
+		assert_true(look.end <= since + room_ms);
+	}
+	free(list);
+}
+
 /* R-4.2.17-INC: where a record has room but none of its sources, it is not begun */
 static void no_record_is_empty(void **state)
 {
@@ -450,6 +485,7 @@ int main(void)
 		HOST_TEST(long_lists_are_split),
 		HOST_TEST(long_exclude_lists_are_cut),
 		HOST_TEST(other_mtus),
+		HOST_TEST(another_mtu_another_pace),
 		HOST_TEST(no_record_is_empty),
 		HOST_TEST(announcing_many_groups_is_paced),
 		HOST_TEST(answering_for_many_groups_is_paced),

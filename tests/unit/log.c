@@ -34,12 +34,15 @@ static void test_log_limit(void **state)
 	assert_true(log_limit_pass(&limit, now + 1000, &suppressed));
 	assert_int_equal(suppressed, 96);
 	assert_false(log_limit_pass(&limit, now + 1001, &suppressed));
-	/* After a rest the whole burst is there again. */
+	/* After a rest the whole burst is there again, and of those before the first one tells. */
 	now += 60000;
-	passed = 0;
+	assert_true(log_limit_pass(&limit, now, &suppressed));
+	assert_int_equal(suppressed, 1);
+	passed = 1;
 	for (int i = 0; i < 100; i++)
 		passed += log_limit_pass(&limit, now, &suppressed);
 	assert_int_equal(passed, 5);
+	assert_int_equal(suppressed, 0);
 }
 
 static void test_log_lines(void **state)

@@ -130,6 +130,31 @@ static void test_gap(void **state)
 	loop_on_gap(loop, NULL, NULL);
 }
 
+static uint64_t count_call(void *arg, uint64_t now)
+{
+	(void)now;
+	++*(unsigned int *)arg;
+	return LOOP_NEVER;
+}
+
+/* That something was due long ago, as after a round that took its time, is no gap. */
+static void test_late_deadline_is_no_gap(void **state)
+{
+	unsigned int calls = 0;
+	uint64_t gap = 0;
+	int id;
+
+	(void)state;
+	run_ms(1);
+	loop_on_gap(loop, note_gap, &gap);
+	id = loop_add_deadline(loop, loop_now(loop) - 3 * LOOP_GAP_MS, count_call, &calls);
+	run_ms(5);
+	assert_int_equal(calls, 1);
+	assert_int_equal(gap, 0);
+	loop_remove_deadline(loop, id);
+	loop_on_gap(loop, NULL, NULL);
+}
+
 static uint64_t remove_itself(void *arg, uint64_t now)
 {
 	struct tick *t = arg;
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_busy_deadline),
 		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_late_deadline_is_no_gap),
 		cmocka_unit_test(test_deadline_removes_itself),
 		cmocka_unit_test(test_remove_in_callback),
 		cmocka_unit_test(test_change_events),

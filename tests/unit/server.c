@@ -452,6 +452,37 @@ static void test_too_many_monitors(void **state)
 	assert_false(server_has_monitors(server));
 }
 
+/* Whoever comes too many: those who monitor stay, however long they have been there. */
+static void test_monitor_in_a_crowd(void **state)
+{
+	enum {
+		CROWD = SERVER_CLIENTS_MAX + SERVER_MONITORS_MAX + 20
+	};
+	int fds[CROWD], monitor = connect_client();
+	bool ended;
+
+	(void)state;
+	say(monitor, "monitor\n");
+	run_ms(2);
+	for (int i = 0; i < CROWD; i++) {
+		fds[i] = connect_client();
+		run_ms(1);
+	}
+	publish(1);
+	assert_string_equal(hear(monitor, &ended),
+			    "{\"event\":\"monitoring\"}\n{\"event\":\"test\",\"n\":1}\n");
+	assert_false(ended);
+	/* It is the oldest of the others that had to go. */
+	hear(fds[0], &ended);
+	assert_true(ended);
+	hear(fds[CROWD - 1], &ended);
+	assert_false(ended);
+	for (int i = 0; i < CROWD; i++)
+		close(fds[i]);
+	close(monitor);
+	run_ms(2);
+}
+
 /* Without descriptors the server waits instead of spinning, and recovers. */
 static void test_no_descriptors(void **state)
 {
@@ -584,6 +615,7 @@ int main(void)
 		cmocka_unit_test(test_monitor),
 		cmocka_unit_test(test_slow_monitor),
 		cmocka_unit_test(test_too_many_monitors),
+		cmocka_unit_test(test_monitor_in_a_crowd),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_socket_file),
 	};

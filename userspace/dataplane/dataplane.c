@@ -179,14 +179,15 @@ static bool any_pin_missing(const struct dataplane *dp)
 	return false;
 }
 
-/* All pins, those that this version does not know included. */
+/* All pins, those that this version does not know included; not what no version gives up. */
 static void remove_pins(const struct dataplane *dp)
 {
 	DIR *dir = opendir(dp->dir);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0)
+		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0 &&
+		    strcmp(entry->d_name, CARDS_MAP) != 0)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	if (dir)
 		closedir(dir);
@@ -265,7 +266,7 @@ static int fail_load(struct dataplane_error *error, int err, const char *what)
 }
 
 /* Another object than the first uses the maps of the first. */
-static int reuse_maps(const struct dataplane *dp, struct bpf_object *object)
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object)
 {
 	int err = 0;
 
@@ -288,7 +289,7 @@ int dataplane_open_program(const struct dataplane *dp, struct bpf_object **objec
 	*object = bpf_object__open_mem(image, size, NULL);
 	if (!*object)
 		return -errno;
-	err = reuse_maps(dp, *object);
+	err = dataplane_reuse_maps(dp, *object);
 	if (err)
 		bpf_object__close(*object);
 	return err;
@@ -349,7 +350,7 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
-	err = reuse_maps(dp, object);
+	err = dataplane_reuse_maps(dp, object);
 	if (!err)
 		err = bpf_object__load(object);
 	if (err)
@@ -495,9 +496,11 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 
 static void free_dataplane(struct dataplane *dp)
 {
+	xmit_close(dp);
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
+	card_close(dp);
 	if (dp->ports)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
 	if (dp->direct)
@@ -530,6 +533,7 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	}
 	dp->stamp = 1;
 	dp->dir_fd = -1;
+	dp->cards_fd = -1;
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
 	words_listen();
@@ -544,14 +548,24 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		free_dataplane(dp);
 		return err;
 	}
-	err = load_maps(dp, options, pinned, error);
+	err = card_open(dp);
+	if (err)
+		fail_errno(error, err, "the map of card settings");
+	if (!err)
+		err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
+	dp->copies.kind = options->copies;
+	if (!err && options->copies == DATAPLANE_COPIES_UNKNOWN)
+		copies_try(&dp->copies);
 	if (!err)
 		err = open_state(dp, error);
 	if (!err)
 		err = check_broadcast(dp, error);
+	if (!err)
+		dp->trace_error = xmit_open(dp);
 	if (err) {
+		card_unpin(dp);
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);
 		return err;
@@ -568,6 +582,7 @@ void dataplane_close(struct dataplane *dp, bool keep)
 		port_clear(dp);
 	attach_close(dp, keep);
 	if (!keep) {
+		card_unpin(dp);
 		route_clear(dp);
 		if (dp->ours)
 			unpin_maps(dp, NULL);
@@ -578,6 +593,11 @@ void dataplane_close(struct dataplane *dp, bool keep)
 uint32_t dataplane_other_abi(const struct dataplane *dp)
 {
 	return dp->other_abi;
+}
+
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dp)
+{
+	return &dp->copies;
 }
 
 int dataplane_xsks_fd(const struct dataplane *dp)

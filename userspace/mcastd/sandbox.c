@@ -57,11 +57,10 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(nanosleep),
 	CALL(restart_syscall),
 
-	/* Sockets: clients, service manager, syslog; links, IGMP frames, all-multicast; HTTP. */
+	/* Sockets: clients, service manager, syslog; links and their cards, IGMP frames; HTTP. */
 	CALL_WITH(socket, 0, AF_UNIX),
 	CALL_WITH(socket, 0, AF_NETLINK),
 	CALL_WITH(socket, 0, AF_XDP),
-	CALL_WITH(socket, 0, AF_PACKET),
 	CALL_WITH(socket, 0, AF_INET),
 	CALL_WITH(socket, 0, AF_INET6),
 	CALL_WITH(socketpair, 0, AF_UNIX),
@@ -79,6 +78,7 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(getsockopt),
 	CALL(setsockopt),
 	CALL_WITH(ioctl, 1, SIOCETHTOOL),
+	CALL_WITH(ioctl, 1, SIOCGIFFLAGS), /* of a card: all multicast, promiscuous */
 	CALL_WITH(ioctl, 1, SIOCGIFINDEX),
 	CALL_WITH(ioctl, 1, SIOCGIFMTU), /* is it still the interface that refused the program? */
 	CALL_WITH(ioctl, 1, SIOCGIFNAME),
