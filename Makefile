@@ -285,9 +285,11 @@ clean: ## remove out/
 	rm -rf out
 
 .PHONY: all help deps deps-vm demo check build-tests variants check-unit check-bpf check-netns \
-	check-threads check-roots check-vm check-conformance check-fuzz fuzz mutate bench soak lint install uninstall deb clean
+	check-threads check-roots check-vm check-conformance check-fuzz fuzz mutate bench soak lint install \
+	uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 # The roots of tools/root and the copies of make mutate are there, too.
--include $(shell find out \( -path out/mutate -o -path out/root \) -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find out \( -path out/root -o -path out/mutate \) -prune -o -name '*.d' -type f -print \
+	2>/dev/null)
