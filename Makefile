@@ -29,16 +29,18 @@ OUT = out
 SAN_FLAGS = -O2
 endif
 
-# Other builds to upgrade to, for tests/netns/test_restart.py: of another ABI version, and of the
-# same with other instructions in the BPF programs.
+# Other builds: to upgrade to, for tests/netns/test_restart.py, of another ABI version, and of the
+# same with other instructions in the BPF programs; and, for tests/netns/test_copies.py, one that
+# takes the copies of generic mode for shared.
 GEN = out
 ifdef VARIANT
 OUT = out/$(VARIANT)
 GEN = $(OUT)
-VARIANT_FLAGS = $(if $(filter other-abi,$(VARIANT)),-DMCASTD_ABI_VERSION=999)
+VARIANT_FLAGS = $(if $(filter other-abi,$(VARIANT)),-DMCASTD_ABI_VERSION=999) \
+	$(if $(filter shared-copies,$(VARIANT)),-DMCASTD_COPIES_SHARED)
 VARIANT_BPF = $(if $(filter other-program,$(VARIANT)),-mcpu=v2)
 endif
-VARIANTS = other-abi other-program
+VARIANTS = other-abi other-program shared-copies
 
 PACKAGES := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages.txt)
 PACKAGES_VM := $(shell sed -n 's/^\([a-z0-9][^ ]*\).*/\1/p' tools/packages-vm.txt)
@@ -57,7 +59,8 @@ BPF_CFLAGS = -O2 -g -Wall -Wextra -Werror -mcpu=v3 -target bpf -Iinclude -Ibpf \
 	-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP $(VARIANT_FLAGS) $(VARIANT_BPF)
 
 # The pure part: one library for the daemon, the unit tests, the fuzzers and the benchmarks.
-CORE_SRC := $(wildcard userspace/membership/*.c userspace/wire/*.c userspace/forward/*.c)
+CORE_SRC := $(wildcard userspace/base/*.c userspace/rules/*.c userspace/membership/*.c \
+	userspace/wire/*.c userspace/forward/*.c)
 # The rest of the daemon but its main.
 SYS_SRC := $(wildcard userspace/dataplane/*.c userspace/platform/*.c userspace/control/*.c) \
 	$(filter-out %/main.c,$(wildcard userspace/mcastd/*.c))
@@ -70,7 +73,7 @@ BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c)) $(BENCH_FORWARD)
 BENCH := $(patsubst tools/bench/%.c,$(OUT)/bench/%,$(filter-out $(BENCH_FORWARD),$(BENCH_SRC))) \
 	$(OUT)/bench/forward
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SKEL := $(GEN)/bpf/mcast.skel.h $(GEN)/bpf/mcast_egress.skel.h
+BPF_SKEL := $(patsubst %,$(GEN)/bpf/%.skel.h,mcast mcast_egress mcast_copies mcast_trace)
 
 comma := ,
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -132,10 +135,13 @@ $(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcor
 # The daemon's own layer has no kernel there: tests/support/daemon_sim.h.
 DAEMON_SIM = loop_now loop_update_now loop_add_deadline loop_deadline_set clock_gettime \
 	xsk_send xsk_waiting xsk_read_counters server_has_monitors server_on_monitor server_publish \
-	$(addprefix dataplane_,punted grant inject port_stats route_stats each_unwanted)
+	$(addprefix dataplane_,punted grant inject port_stats route_stats each_unwanted \
+		source_mac)
 $(OUT)/tests/unit/daemon_%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(DAEMON_SIM))
 # Our own allocations can be made to fail there.
 $(OUT)/tests/bpf/memory: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup)
+# Counts how often the program is opened.
+$(OUT)/tests/bpf/attach: LDFLAGS += -Wl,--wrap=dataplane_open_program
 $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $(OUT)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)

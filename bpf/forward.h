@@ -94,11 +94,11 @@ static __always_inline bool port_fits(const struct frame *f, const struct mcastd
 }
 
 /*
- * The part of the work that differs from port to port, for a frame that fits: true when it may
- * leave there, its source MAC is then the port's. Counts either way.
+ * The part of the work that differs from port to port, for a frame that fits, but for its tag: true
+ * when it may leave there, its source MAC is then the port's. Counts either way; the bytes are
+ * those of the frame without a tag.
  */
-static __always_inline bool port_finish(struct xdp_md *ctx, struct frame *f,
-					const struct mcastd_port *port,
+static __always_inline bool port_finish(struct frame *f, const struct mcastd_port *port,
 					struct mcastd_port_stats *stats)
 {
 	void *mac = f->eth->h_source;
@@ -110,25 +110,16 @@ static __always_inline bool port_finish(struct xdp_md *ctx, struct frame *f,
 	*(__u32 *)mac = *(const __u32 *)port->mac;
 	*(__u16 *)(mac + 4) = *(const __u16 *)(port->mac + 4);
 	stats->out_packets++;
-	stats->out_bytes += f->end - (void *)f->eth;
-	return !port->vlan || frame_tag(ctx, port->vlan);
-}
-
-/* What is the same for all copies: the TTL, and no tag, as each port that wants one puts its own.
- */
-static __always_inline bool frame_prepare(struct xdp_md *ctx, struct frame *f)
-{
-	ttl_decrement(f->ip);
-	return !f->vlan || frame_untag(ctx, f);
+	stats->out_bytes += ETH_HLEN + (f->end - (void *)f->ip);
+	return true;
 }
 
 /*
- * To one port. As long as no frame to this port needs the egress program, because it is in no port
- * set, this program does the work itself and sends it without.
+ * To one port. As long as no frame to this port needs the egress program, because there is neither
+ * a port set nor a port with a tag, this program does the work itself and sends it without.
  */
-static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, struct frame *f,
-							const struct arrival *from, __u32 slot,
-							int *action)
+static __always_inline enum mcastd_verdict send_to_port(struct frame *f, const struct arrival *from,
+							__u32 slot, int *action)
 {
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
@@ -140,14 +131,15 @@ static __always_inline enum mcastd_verdict send_to_port(struct xdp_md *ctx, stru
 	port = bpf_map_lookup_elem(&mcastd_ports, &slot);
 	stats = bpf_map_lookup_elem(&mcastd_pstats, &slot);
 	/* The port may have gone before the route that leads to it. */
-	if (!port || !stats || !port->ifindex || !frame_prepare(ctx, f))
+	if (!port || !stats || !port->ifindex)
 		return MCASTD_REDIRECT_FAILED;
+	ttl_decrement(f->ip);
 	*action = XDP_DROP;
 	/* The kernel would leave it out before the egress program could count it. */
 	if (!is_small(f, from) && !port_fits(f, port, stats))
 		return MCASTD_FORWARDED;
 	if (!(port->flags & MCASTD_PORT_EGRESS)) {
-		if (port_finish(ctx, f, port, stats))
+		if (port_finish(f, port, stats))
 			*action = bpf_redirect(port->ifindex, 0);
 		return MCASTD_FORWARDED;
 	}
@@ -183,18 +175,53 @@ static __noinline int count_left_out(void *set, __u32 length, __u32 arrival)
 	return 0;
 }
 
-/* To where an out word says. *action is set when the verdict is MCASTD_FORWARDED. */
-static __always_inline enum mcastd_verdict
-send_to(struct xdp_md *ctx, struct frame *f, const struct arrival *from, __u32 out, int *action)
+/* Has some port of the set another VLAN than this one? May take a microsecond, too. */
+static __noinline int differs_in_tags(void *set, __u32 vlan)
+{
+	for (__u32 i = 1; i < MCASTD_MAX_PORTS; i++) {
+		const struct mcastd_port *port;
+		__u32 slot = i;
+
+		port = bpf_map_lookup_elem(&mcastd_ports, &slot);
+		if (!port)
+			break;
+		if (port->ifindex && port->vlan != vlan && bpf_map_lookup_elem(set, &slot))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Would a broadcast give the members frames that differ in their tags, where copies share their
+ * bytes? Where all have the VLAN of the port of arrival no copy has one put in or taken out.
+ */
+static __always_inline bool is_spoilt(const struct arrival *at, __u32 out)
+{
+	__u32 value = out & MCASTD_OUT_VALUE;
+	void *set;
+
+	if (!(at->port->flags & MCASTD_PORT_SHARES) || out & MCASTD_OUT_PORT)
+		return false;
+	set = bpf_map_lookup_elem(&mcastd_sets, &value);
+	return set && differs_in_tags(set, at->port->vlan);
+}
+
+/*
+ * To where an out word says, with the TTL of the way out and, if it came with one, its tag, which
+ * is the egress program's business. *action is set when the verdict is MCASTD_FORWARDED.
+ */
+static __always_inline enum mcastd_verdict send_to(struct frame *f, const struct arrival *from,
+						   __u32 out, int *action)
 {
 	__u32 value = out & MCASTD_OUT_VALUE;
 	void *set;
 
 	if (out & MCASTD_OUT_PORT)
-		return send_to_port(ctx, f, from, value, action);
+		return send_to_port(f, from, value, action);
 	set = bpf_map_lookup_elem(&mcastd_sets, &value);
-	if (!set || !frame_prepare(ctx, f))
+	if (!set)
 		return MCASTD_REDIRECT_FAILED;
+	ttl_decrement(f->ip);
 	if (!is_small(f, from))
 		count_left_out(set, f->end - (void *)f->eth, from->slot);
 	/* Leaving out the port of arrival costs time; most sets cannot hold it. */

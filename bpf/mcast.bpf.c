@@ -3,6 +3,9 @@
  * The program on every port: IGMP to the daemon, multicast data to the ports that want it, all
  * else to the stack. It keeps no state but counters; without the daemon no interface is a port,
  * and everything passes.
+ *
+ * It calls no helper that moves the ends of a frame, so that every kernel lets it run beside other
+ * programs in a dispatcher: tags are left to the egress program, see tag.h.
  */
 #include "arrival.h"
 #include "forward.h"
@@ -102,14 +105,13 @@ static __always_inline int forwarded(const struct arrival *at, __u32 bytes, int 
 	return action;
 }
 
-static __always_inline int deliver(struct xdp_md *ctx, struct frame *f, const struct arrival *at,
-				   __u32 out)
+static __always_inline int deliver(struct frame *f, const struct arrival *at, __u32 out)
 {
 	__u32 bytes = bpf_ntohs(f->ip->tot_len);
 	enum mcastd_verdict verdict;
 	int action;
 
-	verdict = send_to(ctx, f, at, out, &action);
+	verdict = send_to(f, at, out, &action);
 	if (verdict != MCASTD_FORWARDED)
 		return refuse(at, verdict);
 	return forwarded(at, bytes, action);
@@ -124,6 +126,7 @@ static __noinline int forward(struct xdp_md *ctx)
 	__u32 index = 0, out;
 	struct arrival at;
 	struct frame f;
+	bool spoilt;
 	int action;
 
 	if (!frame_parse(ctx, &f) || !arrival_find(ctx, &at))
@@ -149,15 +152,20 @@ static __noinline int forward(struct xdp_md *ctx)
 		route_count(stats, &f, &at);
 		route_remember(stats, &f, &at);
 	}
-	/* Without a daemon, or when it has too many, the ports that have room for it still get it.
+	/*
+	 * Without a daemon, or when it has too many, the ports that have room for it still get it;
+	 * what only the daemon can send rightly nobody gets.
 	 */
-	if (needs_daemon(&f, &at, out)) {
+	spoilt = is_spoilt(&at, out);
+	if (spoilt || needs_daemon(&f, &at, out)) {
 		action = to_daemon(ctx, &at, MCASTD_PUNT_LARGE);
 		if (action == XDP_REDIRECT)
 			return forwarded(&at, bpf_ntohs(f.ip->tot_len), action);
 		at.stats->large_limited += action == XDP_DROP;
+		if (spoilt)
+			return refuse(&at, MCASTD_REDIRECT_FAILED);
 	}
-	return deliver(ctx, &f, &at, out);
+	return deliver(&f, &at, out);
 }
 
 /*
@@ -185,10 +193,11 @@ static __always_inline int forward_known(struct xdp_md *ctx, const struct frame 
 	if (!stats || !is_known(&f, at, stats) || !is_sound(&f) || !is_small(&f, at))
 		return forward(ctx);
 	out = route_out(route, at);
-	if (out == MCASTD_OUT_NONE)
+	if (out == MCASTD_OUT_NONE ||
+	    (!(out & MCASTD_OUT_PORT) && at->port->flags & MCASTD_PORT_SHARES))
 		return forward(ctx);
 	route_count(stats, &f, at);
-	return deliver(ctx, &f, at, out);
+	return deliver(&f, at, out);
 }
 
 SEC("xdp")

@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "maps.h"
 #include "parse.h"
+#include "tag.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -18,14 +19,10 @@ int mcastd_egress(struct xdp_md *ctx)
 	__u32 ifindex = ctx->egress_ifindex, *slot;
 	const struct mcastd_port *port;
 	struct mcastd_port_stats *stats;
-	struct frame f = {
-		.eth = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-	};
+	struct frame f;
 
 	/* Every frame here was checked by the ingress program: this is for the verifier. */
-	f.ip = (void *)(f.eth + 1);
-	if ((void *)(f.ip + 1) > f.end)
+	if (!frame_parse(ctx, &f))
 		return XDP_DROP;
 	slot = bpf_map_lookup_elem(&mcastd_slots, &ifindex);
 	if (!slot)
@@ -34,8 +31,11 @@ int mcastd_egress(struct xdp_md *ctx)
 	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
 	if (!port || !stats)
 		return XDP_DROP;
-	return port_fits(&f, port, stats) && port_finish(ctx, &f, port, stats) ? XDP_PASS
-									       : XDP_DROP;
+	if (port_fits(&f, port, stats) && port_finish(&f, port, stats) &&
+	    tag_set(ctx, &f, port->vlan))
+		return XDP_PASS;
+	stats->kept_back++;
+	return XDP_DROP;
 }
 
 SEC("xdp")

@@ -24,14 +24,6 @@ struct vlan_header {
 	__be16 proto;
 };
 
-/* An Ethernet header with a tag, as three pieces. */
-struct tagged_header {
-	__u8 macs[2 * ETH_ALEN];
-	__be16 tag_proto;
-	__be16 tci;
-	__be16 proto;
-} __attribute__((packed));
-
 /* A frame whose Ethernet header and first 20 bytes of IPv4 header are there. */
 struct frame {
 	struct ethhdr *eth;
@@ -63,49 +55,6 @@ static __always_inline bool frame_parse(struct xdp_md *ctx, struct frame *f)
 		proto = tag->proto;
 	}
 	return proto == bpf_htons(ETH_P_IP);
-}
-
-/* Finds the pieces of an untagged frame again, whose ends have moved. */
-static __always_inline bool frame_again(struct xdp_md *ctx, struct frame *f)
-{
-	f->eth = (void *)(long)ctx->data;
-	f->end = (void *)(long)ctx->data_end;
-	f->ip = (void *)(f->eth + 1);
-	f->vlan = 0;
-	return (void *)(f->ip + 1) <= f->end;
-}
-
-/* Takes the tag out. */
-static __always_inline bool frame_untag(struct xdp_md *ctx, struct frame *f)
-{
-	__u32 *from = (void *)f->eth, *to = (void *)f->eth + sizeof(struct vlan_header);
-
-	/* The last word first: the two overlap. */
-	to[2] = from[2];
-	to[1] = from[1];
-	to[0] = from[0];
-	return !bpf_xdp_adjust_head(ctx, sizeof(struct vlan_header)) && frame_again(ctx, f);
-}
-
-/* Puts a tag in, priority 0. Nothing of *f can be used afterwards. */
-static __always_inline bool frame_tag(struct xdp_md *ctx, __u16 vlan)
-{
-	struct tagged_header *header;
-	__u32 *from, *to;
-
-	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(struct vlan_header)))
-		return false;
-	header = (void *)(long)ctx->data;
-	if ((void *)(header + 1) > (void *)(long)ctx->data_end)
-		return false;
-	to = (void *)header;
-	from = (void *)header + sizeof(struct vlan_header);
-	to[0] = from[0];
-	to[1] = from[1];
-	to[2] = from[2];
-	header->tag_proto = bpf_htons(ETH_P_8021Q);
-	header->tci = bpf_htons(vlan);
-	return true;
 }
 
 static __always_inline bool is_multicast(__be32 addr)
@@ -157,9 +106,18 @@ static __always_inline bool is_sound(const struct frame *f)
 	       is_mac_of_group(f->eth->h_dest, f->ip->daddr) && f->ip->ttl > 1;
 }
 
+/* Is the group never forwarded between links? As range_of_group() of the daemon. */
+static __always_inline bool is_never_routed(__be32 group)
+{
+	__u32 g = bpf_ntohl(group);
+
+	return g >> 8 == 0xe00000 || g == 0xe8000000;
+}
+
 /*
  * RFC 1812 section 5.2.2 and 5.3.7, RFC 3927 section 2.7: what keeps a multicast packet from being
- * forwarded whatever routes there are. MCASTD_FORWARDED: nothing does.
+ * forwarded whatever routes there are. MCASTD_FORWARDED: nothing does. Of addresses it says what
+ * the daemon says in userspace/rules/range.c; tests/bpf/rules.c compares the two.
  */
 static __always_inline enum mcastd_verdict frame_check(const struct frame *f)
 {
@@ -170,7 +128,7 @@ static __always_inline enum mcastd_verdict frame_check(const struct frame *f)
 		return MCASTD_BAD_HEADER;
 	if (!checksum_ok(f, ip->ihl))
 		return MCASTD_BAD_CHECKSUM;
-	if ((bpf_ntohl(ip->daddr) & 0xffffff00) == 0xe0000000)
+	if (is_never_routed(ip->daddr))
 		return MCASTD_LINK_LOCAL_GROUP;
 	if (!is_mac_of_group(f->eth->h_dest, ip->daddr))
 		return MCASTD_UNICAST_FRAME;

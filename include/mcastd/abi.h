@@ -37,7 +37,7 @@
  * and flags of mcastd_abi, the program's name, mcastd_slots, and mcastd_xsks with its index.
  */
 #ifndef MCASTD_ABI_VERSION
-#define MCASTD_ABI_VERSION 3
+#define MCASTD_ABI_VERSION 4
 #endif
 
 #define MCASTD_PROGRAM "mcastd_ingress"
@@ -65,7 +65,7 @@
 enum mcastd_punt {
 	MCASTD_PUNT_QUERY,  /* IGMP queries */
 	MCASTD_PUNT_REPORT, /* all other IGMP */
-	MCASTD_PUNT_LARGE,  /* data that may have to be fragmented */
+	MCASTD_PUNT_LARGE,  /* data to be fragmented, or that a broadcast would spoil */
 	MCASTD_PUNTS,
 };
 
@@ -121,13 +121,18 @@ enum mcastd_port_flag {
 	MCASTD_PORT_ATTACHED = 1 << 4,	   /* the daemon attached the program, and will detach it */
 	MCASTD_PORT_GENERIC = 1 << 5,	   /* the program runs in generic mode */
 	MCASTD_PORT_DOWN = 1 << 6,	   /* nothing can leave it: it is in no set */
+	/* For the next daemon, what was seen of the driver: */
+	MCASTD_PORT_NO_NATIVE = 1 << 7,	  /* it refused the program */
+	MCASTD_PORT_NO_TRANSMIT = 1 << 8, /* natively it could not be transmitted to */
+	MCASTD_PORT_REFUSES = 1 << 9,	  /* natively it refused frames */
+	MCASTD_PORT_SHARES = 1 << 10,	  /* copies of what arrives here must not differ in tags */
 };
 
 /* Value of mcastd_ports. */
 struct mcastd_port {
 	__u32 ifindex; /* 0: the slot is free */
-	__u8 mac[6];
-	__u8 side; /* enum mcastd_side */
+	__u8 mac[6];   /* source of data: the port's own, or one for all */
+	__u8 side;     /* enum mcastd_side */
 	__u8 ttl_threshold;
 	__u32 flags;	   /* enum mcastd_port_flag */
 	__u32 default_out; /* out word for data that no route matches, e.g. towards the upstream */
@@ -215,7 +220,7 @@ enum mcastd_verdict {
 	MCASTD_FORWARDED,	  /* sent to an out word */
 	MCASTD_IGMP_PUNTED,	  /* IGMP, to the daemon */
 	MCASTD_IGMP_PASSED,	  /* IGMP, no daemon there: to the stack */
-	MCASTD_LINK_LOCAL_GROUP,  /* 224.0.0.0/24, to the stack */
+	MCASTD_LINK_LOCAL_GROUP,  /* 224.0.0.0/24 and 232.0.0.0, to the stack */
 	MCASTD_NO_ROUTE,	  /* nobody asked: PASS, or DROP by the port's flag */
 	MCASTD_NO_MEMBER,	  /* a route, but it leads nowhere from here: as above */
 	MCASTD_TTL_EXPIRED,	  /* TTL 0 or 1: to the stack, for members on the router itself */
@@ -226,7 +231,7 @@ enum mcastd_verdict {
 	MCASTD_BAD_HEADER,	  /* version, IHL or a length that cannot be: dropped */
 	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
 	MCASTD_UNICAST_FRAME,	  /* the destination MAC is not the group's: to the stack */
-	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there: dropped */
+	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there, or no daemon: dropped */
 	MCASTD_IGMP_LIMITED,	  /* IGMP, more than the daemon takes from this port: dropped */
 	MCASTD_VERDICTS,
 };
@@ -241,7 +246,17 @@ struct mcastd_port_stats {
 	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
-	__u64 large_limited;		/* not given to the daemon, so not fragmented: too many */
+	__u64 large_limited;		/* not given to the daemon (MCASTD_PUNT_LARGE): too many */
+	__u64 out_refused;		/* of out_packets: the driver did not take them */
+	__u64 kept_back;		/* by mcastd_egress, since out_refused was looked after */
+};
+
+/* What is known of frames that a port's driver did not take; per CPU. */
+struct mcastd_refusal {
+	__u64 incapable; /* ENXIO or EOPNOTSUPP: the driver cannot transmit as it is */
+	__u64 last_ns;	 /* CLOCK_MONOTONIC */
+	__u32 err;	 /* of the last one, errno; 0: it took fewer than it was given */
+	__u32 reserved;
 };
 
 /* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */

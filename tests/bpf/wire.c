@@ -13,14 +13,28 @@
 
 static struct bed bed;
 
+struct way {
+	enum dataplane_mode mode;
+	enum dataplane_copies_kind copies; /* UNKNOWN: what this kernel does */
+};
+
 static void open_bed(void **state, unsigned int n)
 {
-	enum dataplane_mode mode = *(enum dataplane_mode *)*state;
+	const struct way *way = *state;
+	struct dataplane_options options = { .bpffs_dir = veth_bpffs(), .copies = way->copies };
 
-	bed_init(&bed, n, NULL);
-	bed_ports(&bed, mode);
-	if (mode == DATAPLANE_MODE_NATIVE)
+	bed_init(&bed, n, &options);
+	bed_ports(&bed, way->mode);
+	if (way->mode == DATAPLANE_MODE_NATIVE)
 		veth_poll_by_thread();
+}
+
+/* Where copies share their bytes all ports send with the MAC of the first one in generic mode. */
+static const uint8_t *source_mac(unsigned int port)
+{
+	bool shared = bed.generic && dataplane_copies(bed.dp)->kind != DATAPLANE_COPIES_PRIVATE;
+
+	return bed.veth.mac[shared ? 1 : port];
 }
 
 static void send_frame(unsigned int port, const struct veth_frame *frame)
@@ -32,7 +46,8 @@ static void expect(unsigned int port, const struct veth_frame *sent)
 {
 	struct veth_frame wanted, got;
 
-	datagram_forwarded(sent, bed.veth.mac[port], &wanted);
+	datagram_forwarded(sent, source_mac(port), &wanted);
+	assert_memory_equal(dataplane_source_mac(bed.dp, port), source_mac(port), 6);
 	if (!veth_receive(&bed.veth, port, &got, 2000))
 		fail_msg("nothing left port %u", port);
 	assert_int_equal(got.len, wanted.len);
@@ -56,7 +71,7 @@ static struct mcastd_port_stats stats_of(unsigned int slot)
 	return stats;
 }
 
-/* D-TTL, D-MAC, P-4.2-NOBACK: each member gets its copy, with its port's MAC, no one else. */
+/* D-TTL, D-MAC, P-4.2-NOBACK: each member gets its copy, with the right MAC, no one else. */
 static void fan_out(void **state)
 {
 	struct veth_frame frame;
@@ -240,19 +255,114 @@ static void steady_member(void **state)
 	bed_fini(&bed);
 }
 
-static enum dataplane_mode native = DATAPLANE_MODE_NATIVE, generic = DATAPLANE_MODE_GENERIC;
+/* The one MAC is that of the lowest slot in generic mode, and gone with the last such port. */
+static void one_mac(void **state)
+{
+	struct dataplane_port port;
+	struct veth_frame frame;
 
-#define BOTH_MODES(f)                                   \
-	{ #f ", native", f, NULL, NULL, &native },      \
-	{                                               \
-#f ", generic", f, NULL, NULL, &generic \
+	open_bed(state, 4);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 3, 4);
+	datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 100, 1);
+	assert_int_equal(dataplane_port_del(bed.dp, 1), 0);
+	assert_memory_equal(dataplane_source_mac(bed.dp, 4), bed.veth.mac[2], 6);
+	for (unsigned int slot = 2; slot <= 4; slot++) {
+		port = bed_port(&bed, slot);
+		port.generic = false;
+		bed_port_set(&bed, slot, &port);
+		assert_memory_equal(dataplane_source_mac(bed.dp, 2),
+				    bed.veth.mac[slot < 4 ? slot + 1 : 2], 6);
 	}
+	assert_memory_equal(dataplane_source_mac(bed.dp, 4), bed.veth.mac[4], 6);
+	bed_fini(&bed);
+}
+
+static void give_tag(unsigned int slot, uint16_t vlan)
+{
+	struct dataplane_port port = bed_port(&bed, slot);
+
+	port.vlan = vlan;
+	bed_port_set(&bed, slot, &port);
+}
+
+/* Nothing leaves, and it is counted: only the daemon could, and there is none. */
+static void expect_kept(const struct veth_frame *frame)
+{
+	struct mcastd_port_stats before = stats_of(1), after;
+
+	for (unsigned int i = 0; i < 2; i++) /* the long way and the short one */
+		send_frame(1, frame);
+	expect_silence();
+	after = stats_of(1);
+	assert_int_equal(after.verdict[MCASTD_REDIRECT_FAILED] -
+				 before.verdict[MCASTD_REDIRECT_FAILED],
+			 2);
+}
+
+static void expect_tagged(unsigned int port, const struct veth_frame *sent)
+{
+	struct veth_frame wanted, got;
+
+	datagram_forwarded(sent, source_mac(port), &wanted);
+	assert_true(veth_receive(&bed.veth, port, &got, 2000));
+	assert_int_equal(got.len, wanted.len + 4);
+	assert_memory_equal(got.bytes, wanted.bytes, 12);
+	assert_memory_equal(got.bytes + 12, "\x81\x00\x00\x07", 4);
+	assert_memory_equal(got.bytes + 16, wanted.bytes + 12, wanted.len - 12);
+}
+
+/* D-VLAN: ports with tags among others; what would spoil the copies is not broadcast. */
+static void tags(void **state)
+{
+	struct veth_frame mixed, alike, single;
+
+	open_bed(state, 5);
+	give_tag(2, 7);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.2", 3, 4);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.3", 2);
+	datagram_init(&mixed, "192.0.2.1", "239.1.1.1", 8, 100, 1);
+	datagram_init(&alike, "192.0.2.1", "239.1.1.2", 8, 100, 1);
+	datagram_init(&single, "192.0.2.1", "239.1.1.3", 8, 100, 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (dataplane_copies(bed.dp)->kind == DATAPLANE_COPIES_PRIVATE) {
+			send_frame(1, &mixed);
+			expect_tagged(2, &mixed);
+			expect(3, &mixed);
+		} else {
+			expect_kept(&mixed);
+		}
+		send_frame(1, &alike);
+		expect(3, &alike);
+		expect(4, &alike);
+		send_frame(1, &single);
+		expect_tagged(2, &single);
+	}
+	give_tag(2, 0);
+	send_frame(1, &mixed);
+	expect(2, &mixed);
+	expect(3, &mixed);
+	bed_fini(&bed);
+}
+
+static struct way native = { .mode = DATAPLANE_MODE_NATIVE },
+		  generic = { .mode = DATAPLANE_MODE_GENERIC },
+		  shared = { DATAPLANE_MODE_GENERIC, DATAPLANE_COPIES_SHARED };
+
+#define GENERIC(f)                                    \
+	{ #f ", generic", f, NULL, NULL, &generic },  \
+	{                                             \
+#f ", shared", f, NULL, NULL, &shared \
+	}
+#define EVERY_WAY(f) { #f ", native", f, NULL, NULL, &native }, GENERIC(f)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH_MODES(fan_out), BOTH_MODES(options_and_fragments), BOTH_MODES(mixed_batch),
-		BOTH_MODES(limits),  BOTH_MODES(port_leaves),		BOTH_MODES(steady_member),
+		EVERY_WAY(fan_out),	EVERY_WAY(options_and_fragments),
+		EVERY_WAY(mixed_batch), EVERY_WAY(limits),
+		EVERY_WAY(port_leaves), EVERY_WAY(steady_member),
+		GENERIC(tags),		{ "one_mac", one_mac, NULL, NULL, &shared },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,6 +377,19 @@ def test_program_replaced(lab):
         assert mcastd.log().count("already runs the XDP program foreign") == 1
 
 
+def test_interface_vanishes(lab):
+    """A port whose interface goes while it is looked at is absent, not failed; back, it works."""
+    bed = Bed(lab)
+    with bed.daemon(STEADY) as mcastd:
+        for _ in range(5):
+            bed.router.space.ip("link", "del", "d2")
+            wait_state(mcastd, "d2", "absent")
+            bed.router.space.ip_batch("link add d2 type veth peer name d2far",
+                                      "link set d2far up", "link set d2 up")
+            wait_state(mcastd, "d2", "up")
+        assert "cannot attach" not in mcastd.log() and "no such interface)" not in mcastd.log()
+
+
 # --- drivers without native support --------------------------------------------------------------
 
 def test_native_mode_refused(lab):

@@ -74,6 +74,32 @@ def test_any_boundary_is_one_for_the_local_scope(lab):
         report_and_wait(bed)
         assert groups(bed) == {"239.99.99.99"}
         bed.expect({bed.h3: through(bed.send("239.255.1.1"), bed.d2)})
+        # Nor as data: into that port with a route for it and without one.
+        for group in ("239.255.1.1", "239.255.2.2"):
+            bed.send(group, host=bed.h1, source=None)
+        bed.expect({})
+        assert bed.mcastd.statistics("d1")["data"]["arrived"]["boundary"] == 2
+        explained = bed.mcastd.ctl.text("explain", "10.0.1.10", "239.255.1.1")
+        assert 'd1: dropped on arrival: its boundary "239.255.0.0/16"' in explained
+
+
+def test_boundary_upstream(lab):
+    """R-SCOPE-LOCAL: nor out of the upstream, by a route and by default, whole and in fragments."""
+    bed = Bed(lab)
+    bed.router.space.ip("link", "set", "u", "mtu", "1000")
+    with bed.daemon(FAST, u=['boundary = { "239.192.0.0/14" }']) as bed.mcastd:
+        bed.h3.receiver("239.255.1.1").join()
+        bed.mcastd.wait_member("d2", "239.255.1.1")
+        inside = [bed.send(group, host=bed.h1, source=None)
+                  for group in ("239.255.1.1", "239.255.2.2", "239.193.1.1")]
+        outside = bed.send(host=bed.h1, source=None)
+        bed.expect({bed.source: through(outside, bed.up), bed.h3: through(inside[0], bed.d2)})
+        # Without a route, and larger than the upstream has room for.
+        for group in ("239.255.2.2", "239.193.1.1"):
+            bed.h1.send_data(group, bytes(1400))
+        bed.expect({})
+        bed.send("239.255.1.1")
+        bed.expect({})
 
 
 def test_ttl_threshold(lab):
@@ -106,6 +132,55 @@ def test_source_policy(lab):
         bed.mcastd.wait_filter("d1", GS, (INCLUDE, {S1}, set()))
         explained = bed.mcastd.ctl.text("explain", S2, G)
         assert f'd1: its source-policy has "deny {S2}/32"' in " ".join(explained.split())
+
+
+def test_denied_sources_stay_refused(lab):
+    """L-POLICY: a denied source that a host excludes is excluded, not left out of its list."""
+    bed = Bed(lab)
+    with bed.daemon(FAST, d1=[f'source-policy = {{ "deny {S2}/32" }}']) as bed.mcastd:
+        report_and_wait(bed, (packet.TO_EX, G, [S2, S3]))
+        bed.mcastd.wait_filter("d1", G, (EXCLUDE, set(), {S2, S3}))
+        frames = bed.send(source=S1)
+        bed.send(source=S2)
+        bed.send(source=S3)
+        bed.expect({bed.h1: through(frames, bed.d1)})
+        explained = bed.mcastd.ctl.text("explain", S2, G)
+        assert "every one of them blocks" in " ".join(explained.split())
+
+
+def test_homes_of_sources(lab):
+    """P-5-LOOP: explain says what the program does, of longest prefixes and of shared ones."""
+    bed = Bed(lab)
+    shared = "203.0.113.0/24"
+    with bed.daemon(FAST, d1=[f'altnet = {{ "10.0.0.0/8", "{shared}" }}'],
+                    d2=[f'altnet = {{ "{shared}" }}']) as bed.mcastd:
+        bed.h1.receiver(G).join()
+        bed.h3.receiver(G).join()
+        for port in ("d1", "d2"):
+            bed.mcastd.wait_member(port, G)
+        bed.clear()
+
+        def explained(*words):
+            answer = bed.mcastd.ctl("explain", *words)
+            return " ".join(answer["explanation"]), answer["forwarded"]
+
+        # Of d2, although d1 has a shorter prefix of it.
+        frames = bed.send(host=bed.h3, source="10.0.2.77")
+        bed.send(host=bed.h1, source="10.0.2.77")
+        bed.expect({bed.source: through(frames, bed.up), bed.h1: through(frames, bed.d1)})
+        text, forwarded = explained("10.0.2.77", G)
+        assert "10.0.2.77 lives behind downstream d2" in text and forwarded
+        assert "wrong-port" in explained("10.0.2.77", G, "d1")[0]
+        text, forwarded = explained("10.200.1.1", G)
+        assert "10.200.1.1 lives behind downstream d1" in text and forwarded
+        # Of both.
+        for host, other, port, arrival in ((bed.h1, bed.h3, bed.d2, "d1"),
+                                           (bed.h3, bed.h1, bed.d1, "d2")):
+            frames = bed.send(host=host, source="203.0.113.9")
+            bed.expect({bed.source: through(frames, bed.up), other: through(frames, port)})
+            text, forwarded = explained("203.0.113.9", G, arrival)
+            assert f"share {shared}: d1, d2" in text and forwarded, text
+            assert "wrong-port" not in text
 
 
 def test_static_groups_and_join_group(lab):

@@ -39,6 +39,7 @@ struct dataplane_port bed_port(const struct bed *bed, unsigned int slot)
 		.side = slot == 1 ? MCASTD_SIDE_UPSTREAM : MCASTD_SIDE_DOWNSTREAM,
 		.ttl_threshold = 1,
 		.mtu = BED_MTU,
+		.generic = bed->generic,
 	};
 
 	snprintf(port.name, sizeof(port.name), "r%u", slot);
@@ -58,6 +59,7 @@ void bed_ports(struct bed *bed, enum dataplane_mode mode)
 {
 	struct dataplane_error error = { "" };
 
+	bed->generic = mode == DATAPLANE_MODE_GENERIC;
 	for (unsigned int i = 1; i <= bed->veth.n; i++) {
 		struct dataplane_port port = bed_port(bed, i);
 		enum dataplane_mode got;

@@ -12,6 +12,7 @@
 struct bed {
 	struct veth veth;
 	struct dataplane *dp;
+	bool generic; /* how bed_ports() has attached */
 };
 
 /* n pairs in a namespace of their own, the data plane open, no port yet. Ends the test on errors.

@@ -116,6 +116,7 @@ int __wrap_dataplane_port_stats(struct dataplane *dp, unsigned int slot,
 int __wrap_dataplane_route_stats(struct dataplane *dp, const struct addr *group,
 				 const struct addr *source, struct mcastd_route_stats *stats);
 int __wrap_dataplane_each_unwanted(struct dataplane *dp, dataplane_unwanted_fn fn, void *arg);
+const uint8_t *__wrap_dataplane_source_mac(const struct dataplane *dp, unsigned int slot);
 
 uint32_t __wrap_dataplane_punted(const struct dataplane *dp, unsigned int slot,
 				 enum mcastd_punt punt)
@@ -129,6 +130,12 @@ void __wrap_dataplane_grant(struct dataplane *dp, unsigned int slot, enum mcastd
 {
 	(void)dp;
 	current->granted[slot][punt] = until;
+}
+
+const uint8_t *__wrap_dataplane_source_mac(const struct dataplane *dp, unsigned int slot)
+{
+	(void)dp;
+	return current->ports[slot].applied.mac;
 }
 
 int __wrap_dataplane_inject(struct dataplane *dp, unsigned int ifindex, uint8_t *frame, size_t len)

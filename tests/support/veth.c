@@ -67,6 +67,7 @@ static int open_packet_socket(const char *name)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)))
 		die(name);
 	return fd;
@@ -147,18 +148,44 @@ void veth_send_batch(const struct veth *veth, unsigned int port, const struct ve
 		die("sendmmsg");
 }
 
+/* The kernel has taken a tag out before the socket gets the frame: it is put in again. */
+static void put_tag(struct veth_frame *frame, struct msghdr *message)
+{
+	const uint8_t proto[2] = { ETH_P_8021Q >> 8, ETH_P_8021Q & 0xff };
+	struct cmsghdr *control = CMSG_FIRSTHDR(message);
+	struct tpacket_auxdata data;
+
+	if (!control || control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA)
+		return;
+	memcpy(&data, CMSG_DATA(control), sizeof(data));
+	if (!(data.tp_status & TP_STATUS_VLAN_VALID))
+		return;
+	memmove(frame->bytes + 16, frame->bytes + 12, frame->len - 12);
+	memcpy(frame->bytes + 12, proto, 2);
+	frame->bytes[14] = (uint8_t)(data.tp_vlan_tci >> 8);
+	frame->bytes[15] = (uint8_t)data.tp_vlan_tci;
+	frame->len += 4;
+}
+
 int veth_receive(const struct veth *veth, unsigned int port, struct veth_frame *frame,
 		 int timeout_ms)
 {
 	struct pollfd ready = { .fd = veth->fd[port], .events = POLLIN };
+	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	struct iovec iov = { frame->bytes, sizeof(frame->bytes) - 4 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
 	ssize_t n;
 
 	if (poll(&ready, 1, timeout_ms) <= 0)
 		return 0;
-	n = recv(veth->fd[port], frame->bytes, sizeof(frame->bytes), MSG_DONTWAIT);
+	n = recvmsg(veth->fd[port], &message, MSG_DONTWAIT);
 	if (n < 0)
-		die("recv");
+		die("recvmsg");
 	frame->len = (size_t)n;
+	put_tag(frame, &message);
 	return 1;
 }
 

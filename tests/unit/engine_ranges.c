@@ -161,6 +161,42 @@ static void test_policy(void **state)
 	sim_fini(&sim);
 }
 
+/* L-POLICY: what is denied cannot be asked for, but it can be refused, whatever came before. */
+static void test_denied_is_refused(void **state)
+{
+	const struct policy_rule sources[] = { { false, PREFIX_V4(192, 0, 2, 2, 32) } };
+	const struct addr g = ADDR_V4(239, 1, 1, 1);
+	struct port_config config = sim_config();
+
+	(void)state;
+	config.source_policy = (struct policy){ sources, 1 };
+	run_in(g, &config, "TO_EX 2,3 | = EXC /2 /3 | f 1 !2 !3 | ALLOW 2,3 | = EXC /2 3 | f !2 3");
+	run_in(g, &config, "IS_EX 2 | = EXC /2 | IS_IN 2 | TO_IN 2 | f 1 !2");
+	run_in(g, &config, "IS_IN 1 | +10 | TO_EX 1,2 | f 1 !2 3");
+	run_in(g, &config,
+	       "IS_EX | +10 | BLOCK 2 | q 2 | +1 | q 2 | IS_IN 2 | +1 | = EXC /2 | f !2");
+	run_in(g, &config, "IS_EX | h2 IS_EX 2 | = EXC 2 | +270 | = none");
+	/* The group ends first, by another router's query: nothing that was denied is left over. */
+	run_in(g, &config, "low gen | IS_EX | h2 IS_EX 1,2 | = EXC 1 2 | low G | +2 | = INC 1");
+	run_in(g, &config, "BLOCK 2 | = none | TO_EX 2 | BLOCK 2 | = EXC /2");
+}
+
+/* R-4.2.10-SRC: nor can what is never routed. */
+static void test_sources_never_routed(void **state)
+{
+	static const struct addr sources[] = { ADDR_V4(169, 254, 1, 1), ADDR_V4(127, 0, 0, 1),
+					       ADDR_V4(192, 0, 2, 1) };
+	const struct addr g = ADDR_V4(239, 1, 1, 1);
+	struct sim sim = sim_start(NULL);
+
+	(void)state;
+	sim_record(&sim, 1, sim_host(1, 1), RECORD_ALLOW, g, sources, 3);
+	check_script(&sim, "= INC 1");
+	sim_record(&sim, 1, sim_host(1, 1), RECORD_TO_EX, g, sources, 2);
+	check_script(&sim, "= EXC");
+	sim_fini(&sim);
+}
+
 /* Changed settings end what they no longer allow and leave the rest alone. */
 static void test_reconfigure(void **state)
 {
@@ -189,15 +225,39 @@ static void test_reconfigure(void **state)
 	sim_fini(&sim);
 }
 
+/* L-POLICY: what is blocked stays blocked when it is denied as well, and is not asked for again. */
+static void test_reconfigure_exclude(void **state)
+{
+	const struct policy_rule sources[] = { { false, PREFIX_V4(192, 0, 2, 0, 30) } };
+	struct port_config config = sim_config();
+	struct sim sim = sim_start(NULL);
+
+	(void)state;
+	check_script(&sim, "TO_EX 1,2,5 | ALLOW 1 | +10 | = EXC:260 1:260 /2 /5");
+	config.source_policy = (struct policy){ sources, 1 };
+	assert_int_equal(engine_port_configure(sim.engine, 1, &config, sim.now, &sim.out), 0);
+	check_script(&sim, "= EXC:260 1:260 /2 /5 | +10 | IS_EX 1,2,5 | IS_IN 1,2,5");
+	check_script(&sim, "= EXC:270 1:250 /2 5:270 | +255 | = EXC /1 /2 5 | f !1 !2");
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ssm_exclude),  cmocka_unit_test(test_ssm_rest),
-		cmocka_unit_test(test_ssm_include),  cmocka_unit_test(test_ssm_older),
-		cmocka_unit_test(test_ssm_reserved), cmocka_unit_test(test_ssm_configured),
-		cmocka_unit_test(test_link_local),   cmocka_unit_test(test_other_ranges),
-		cmocka_unit_test(test_boundary),     cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_ssm_exclude),
+		cmocka_unit_test(test_ssm_rest),
+		cmocka_unit_test(test_ssm_include),
+		cmocka_unit_test(test_ssm_older),
+		cmocka_unit_test(test_ssm_reserved),
+		cmocka_unit_test(test_ssm_configured),
+		cmocka_unit_test(test_link_local),
+		cmocka_unit_test(test_other_ranges),
+		cmocka_unit_test(test_boundary),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_denied_is_refused),
+		cmocka_unit_test(test_sources_never_routed),
 		cmocka_unit_test(test_reconfigure),
+		cmocka_unit_test(test_reconfigure_exclude),
 	};
 
 	return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);

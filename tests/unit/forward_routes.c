@@ -357,6 +357,55 @@ static void test_boundary(void **state)
 	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 3");
 }
 
+static void set_boundary(struct bed *bed, unsigned int port, enum port_role role,
+			 const struct prefix *boundary)
+{
+	forward_port_set(bed->forward, port,
+			 &(struct forward_port){ .present = true,
+						 .role = role,
+						 .boundary = boundary,
+						 .n_boundary = boundary != NULL });
+	forward_update_all(bed->forward);
+}
+
+static uint32_t default_ports(const struct bed *bed, uint32_t group, enum forward_side side)
+{
+	uint16_t slots[ENGINE_MAX_PORTS];
+	const struct addr g = v4(group);
+
+	return forward_default(bed->forward, &g, side, slots);
+}
+
+/* R-SCOPE-LOCAL: of any boundary, for data as for reports, with a route and without. */
+static void test_local_scope(void **state)
+{
+	static const struct prefix scope = PREFIX_V4(239, 192, 0, 0, 14);
+	struct bed *bed = *state;
+	struct addr list = v4(SOURCE + 1);
+	struct message_record record = { RECORD_ALLOW, v4(0xefff0101u), &list, 1 };
+	struct message message = { .type = MESSAGE_REPORT,
+				   .source = v4(0x0a00030au),
+				   .destination = v4(0xe0000016u),
+				   .ttl = 1,
+				   .router_alert = true,
+				   .report = { &record, 1 } };
+
+	engine_receive(bed->engine, D2, &message, bed->now, &bed->actions);
+	message.source = v4(0x0a00020au);
+	engine_receive(bed->engine, D1, &message, bed->now, &bed->actions);
+	perform(bed);
+	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 2 3 down: 1 2 3");
+	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
+	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 3 down: 1 3");
+	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 1);
+	set_boundary(bed, UP, PORT_UPSTREAM, &scope);
+	EXPECT(bed, "(*,239.255.1.1) up: down:", "(192.0.2.1,239.255.1.1) up: 3 down: 3");
+	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 0);
+	assert_int_equal(default_ports(bed, 0xefc10101u, FORWARD_FROM_DOWNSTREAM), 0);
+	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_DOWNSTREAM), 1);
+	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_UPSTREAM), 0);
+}
+
 /* What could not be applied stays open, and is applied when there is room. */
 static void test_full_map(void **state)
 {
@@ -466,6 +515,29 @@ static void test_held_routes(void **state)
 	EXPECT(bed, "(*,239.1.1.1) up: 2 4 down: 1 2 4", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
 }
 
+/* R-SCOPE-BI: nor does what an earlier run forwarded cross the boundaries of today. */
+static void test_held_and_bounded(void **state)
+{
+	static const struct prefix scope = PREFIX_V4(239, 1, 0, 0, 16);
+	static const uint16_t down[] = { D1, D2 }, both[] = { UP, D1, D2 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) }, one = any;
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 1);
+	any.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 2);
+	one.source = v4(SOURCE + 1);
+	one.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 2);
+	one.out[FORWARD_FROM_DOWNSTREAM] = ports_of(both, 3);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	assert_int_equal(forward_hold(bed->forward, &one), 0);
+	forward_update_all(bed->forward);
+	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2", "(192.0.2.1,239.1.1.1) up: 2 3 down: 1 2 3");
+	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
+	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 3 down: 1 3");
+	set_boundary(bed, UP, PORT_UPSTREAM, &scope);
+	EXPECT(bed, "(*,239.1.1.1) up: down:", "(192.0.2.1,239.1.1.1) up: 3 down: 3");
+}
+
 /* L-RESTART: what an earlier run forwarded to a port goes on, whatever a host there blocks now. */
 static void test_held_outweighs_blocked(void **state)
 {
@@ -540,6 +612,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_non_querier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_local_scope, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_and_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_is_not_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry_goes_round, setup, teardown),

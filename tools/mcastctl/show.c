@@ -157,6 +157,7 @@ static void show_interfaces(const json_t *rows)
 	table_print(table, table_width());
 	json_array_foreach (rows, i, row) {
 		print_note(row, "xdp-note");
+		print_note(row, "mac-note");
 		print_note(row, "igmp-note");
 	}
 }

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ingress program on interfaces, by libxdp: beside other programs where the kernel can do that,
- * else alone. What is a program of ours is told by the maps it uses. One that an earlier build has
- * left on these maps is replaced by ours, one on other maps later: see takeover.c.
+ * The ingress program on interfaces: by libxdp's dispatcher, beside other programs, where that can
+ * be done, else alone. A program of ours that an earlier build has left on these maps is replaced
+ * by ours, one on other maps later: see takeover.c.
+ *
+ * The first interface shows whether the dispatcher can be had. If libxdp fails where attaching
+ * alone succeeds, whatever its reason, it is not asked again, and all interfaces share one program,
+ * which stays loaded.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,88 +25,6 @@ static const enum xdp_attach_mode xdp_modes[] = {
 	[DATAPLANE_MODE_NATIVE] = XDP_MODE_NATIVE,
 	[DATAPLANE_MODE_GENERIC] = XDP_MODE_SKB,
 };
-
-/* What runs on an interface. */
-struct found {
-	uint32_t prog_id;  /* of our program, 0: it is not there */
-	uint32_t other_id; /* of another mcastd's program, or of a second one of ours */
-	enum dataplane_mode mode;
-	bool foreign; /* a program that leaves no room for ours */
-	bool dispatcher;
-	char name[32]; /* of the foreign program */
-};
-
-/* Whose program is it? Returns false if it is none of mcastd. */
-static bool classify(const struct dataplane *dp, int prog_fd, struct found *found)
-{
-	uint32_t ids[PROGRAM_MAPS] = { 0 };
-	struct bpf_prog_info info = { .nr_map_ids = PROGRAM_MAPS, .map_ids = (uintptr_t)ids };
-	struct bpf_map_info slots = { 0 };
-	uint32_t size = sizeof(info), slots_size = sizeof(slots);
-
-	if (prog_fd < 0 || bpf_obj_get_info_by_fd(prog_fd, &info, &size) ||
-	    bpf_obj_get_info_by_fd(dp->map_fd[MAP_SLOTS], &slots, &slots_size))
-		return false;
-	for (uint32_t i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS; i++) {
-		if (ids[i] != slots.id)
-			continue;
-		if (found->prog_id) /* the first of two was to be replaced by the second */
-			found->other_id = found->prog_id;
-		found->prog_id = info.id;
-		return true;
-	}
-	if (strcmp(info.name, MCASTD_PROGRAM) != 0)
-		return false;
-	found->other_id = info.id;
-	return true;
-}
-
-/*
- * A program of mcastd alone on the interface, the usual case, without libxdp: each of its queries
- * leaves a descriptor open (1.3.1).
- */
-static bool look_alone(const struct dataplane *dp, unsigned int ifindex, struct found *found)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	bool known;
-	int fd;
-
-	if (bpf_xdp_query((int)ifindex, 0, &query) || !query.prog_id)
-		return true;
-	fd = bpf_prog_get_fd_by_id(query.prog_id);
-	if (fd < 0)
-		return false;
-	known = classify(dp, fd, found);
-	close(fd);
-	found->mode = query.attach_mode == XDP_ATTACHED_SKB ? DATAPLANE_MODE_GENERIC
-							    : DATAPLANE_MODE_NATIVE;
-	return known;
-}
-
-static void look(const struct dataplane *dp, unsigned int ifindex, struct found *found)
-{
-	struct xdp_program *program = NULL;
-	struct xdp_multiprog *mp;
-
-	memset(found, 0, sizeof(*found));
-	if (look_alone(dp, ifindex, found))
-		return;
-	mp = xdp_multiprog__get_from_ifindex((int)ifindex);
-	if (libxdp_get_error(mp))
-		return;
-	found->mode = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? DATAPLANE_MODE_GENERIC
-								     : DATAPLANE_MODE_NATIVE;
-	found->dispatcher = !xdp_multiprog__is_legacy(mp);
-	if (found->dispatcher) {
-		while ((program = xdp_multiprog__next_prog(program, mp)))
-			classify(dp, xdp_program__fd(program), found);
-	} else {
-		program = xdp_multiprog__main_prog(mp);
-		found->foreign = true;
-		strncpy(found->name, xdp_program__name(program), sizeof(found->name) - 1);
-	}
-	xdp_multiprog__close(mp);
-}
 
 static const char *name_of(unsigned int ifindex, char *name)
 {
@@ -188,14 +111,18 @@ static int load_program(struct dataplane *dp)
 	return program_fd(object);
 }
 
-static int attach_alone(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode)
+static int attach_alone(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
+			struct found *found)
 {
-	int fd = load_program(dp);
+	int fd = load_program(dp), err;
 
 	if (fd < 0)
 		return fd;
-	return bpf_xdp_attach((int)ifindex, fd, attach_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST,
-			      NULL);
+	err = bpf_xdp_attach((int)ifindex, fd, attach_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST,
+			     NULL);
+	if (!err)
+		look(dp, ifindex, found);
+	return err;
 }
 
 /* A dispatcher needs a program of its own; if there is none the program serves others as well. */
@@ -216,12 +143,30 @@ static int attach_by_libxdp(struct dataplane *dp, unsigned int ifindex, enum dat
 	}
 	if (!err)
 		look(dp, ifindex, found);
-	dp->no_dispatcher = !err && !found->dispatcher;
 	/* The object is ours to close, libxdp does not. */
-	if (dp->no_dispatcher && !dp->ingress && program_fd(object) >= 0)
+	if (!err && !found->dispatcher && !dp->ingress && program_fd(object) >= 0)
 		dp->ingress = object;
 	else
 		bpf_object__close(object);
+	return err;
+}
+
+/* By libxdp, or alone if it has none: then it is known that there is no dispatcher. */
+static int attach_first(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
+			struct found *found)
+{
+	int err = attach_by_libxdp(dp, ifindex, mode, found);
+	char why[WORDS_MAX];
+
+	if (!err && found->dispatcher)
+		return 0;
+	words_of(err, why);
+	if (err) {
+		words_forget();
+		err = attach_alone(dp, ifindex, mode, found);
+	}
+	if (!err)
+		memcpy(dp->no_dispatcher, why, sizeof(why));
 	return err;
 }
 
@@ -230,22 +175,26 @@ static int attach_program(struct dataplane *dp, unsigned int ifindex, enum datap
 {
 	int err;
 
-	/* Once it is known that there is no dispatcher, without libxdp, as in look_alone(). */
-	if (dp->no_dispatcher && !found->dispatcher) {
-		err = attach_alone(dp, ifindex, mode);
-		if (!err)
-			look(dp, ifindex, found);
-	} else {
+	words_forget();
+	if (found->dispatcher) /* others are in there already */
 		err = attach_by_libxdp(dp, ifindex, mode, found);
-	}
+	else if (dp->no_dispatcher[0])
+		err = attach_alone(dp, ifindex, mode, found);
+	else
+		err = attach_first(dp, ifindex, mode, found);
 	return err ? err : found->prog_id ? 0 : -EBUSY;
 }
 
-static int exchange_program(struct dataplane *dp, unsigned int ifindex, uint32_t old_id,
-			    enum dataplane_mode mode)
+const char *dataplane_no_dispatcher(const struct dataplane *dp)
+{
+	return dp->no_dispatcher[0] ? dp->no_dispatcher : NULL;
+}
+
+/* In one step. fd: of the new program, or -errno, which is returned. */
+static int exchange_program(unsigned int ifindex, uint32_t old_id, int fd, enum dataplane_mode mode)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
-	int fd = load_program(dp), err;
+	int err;
 
 	if (fd < 0)
 		return fd;
@@ -257,18 +206,27 @@ static int exchange_program(struct dataplane *dp, unsigned int ifindex, uint32_t
 	return err;
 }
 
+static int fail_replace(int err, struct dataplane_error *error)
+{
+	char why[WORDS_MAX];
+
+	words_of(err, why);
+	return dataplane_fail(error, err, "cannot replace its XDP program: %s", why);
+}
+
 /*
  * Puts our program in the place of an older one, so that no packet meets the interface without one:
  * alone in one step; in a dispatcher ours comes behind the other, which then goes.
  */
 static int replace_program(struct dataplane *dp, unsigned int ifindex, uint32_t old_id,
-			   struct found *found)
+			   struct found *found, struct dataplane_error *error)
 {
 	enum dataplane_mode mode = found->mode;
 	int err = 0;
 
+	words_forget();
 	if (!found->dispatcher) {
-		err = exchange_program(dp, ifindex, old_id, mode);
+		err = exchange_program(ifindex, old_id, load_program(dp), mode);
 	} else {
 		if (!found->prog_id || found->prog_id == old_id)
 			err = attach_by_libxdp(dp, ifindex, mode, found);
@@ -276,18 +234,36 @@ static int replace_program(struct dataplane *dp, unsigned int ifindex, uint32_t 
 			err = detach_program(ifindex, old_id, mode);
 	}
 	look(dp, ifindex, found);
-	return err ? err : found->prog_id ? 0 : -EBUSY;
+	if (!err && !found->prog_id)
+		err = -EBUSY;
+	return err ? fail_replace(err, error) : 0;
 }
 
-static int fail_foreign(unsigned int ifindex, const struct found *found,
+static int fail_foreign(unsigned int ifindex, const struct found *found, const char *why,
 			struct dataplane_error *error)
 {
 	char name[IF_NAMESIZE];
 
 	return dataplane_fail(error, -EBUSY,
-			      "%s already runs the XDP program %s, which leaves no room for "
-			      "another: unload it (xdp-loader unload %s --all)",
-			      name_of(ifindex, name), found->name, name_of(ifindex, name));
+			      "already runs the XDP program %s, %s: unload it (xdp-loader unload "
+			      "%s --all)",
+			      found->name, why, name_of(ifindex, name));
+}
+
+static int fail_alone(unsigned int ifindex, const struct found *found,
+		      struct dataplane_error *error)
+{
+	return fail_foreign(ifindex, found, "which leaves no room for another", error);
+}
+
+/* It is in a dispatcher, which has not taken ours. */
+static int fail_beside(unsigned int ifindex, const struct found *found, const char *reason,
+		       struct dataplane_error *error)
+{
+	char why[WORDS_MAX + 32];
+
+	snprintf(why, sizeof(why), "and ours cannot run beside it (%s)", reason);
+	return fail_foreign(ifindex, found, why, error);
 }
 
 static int remember(struct dataplane *dp, unsigned int ifindex, const struct found *found,
@@ -309,32 +285,67 @@ static int remember(struct dataplane *dp, unsigned int ifindex, const struct fou
 	return 0;
 }
 
+/* In one mode, unless the interface has refused that before. Returns 0 or -errno, as asked->err. */
+static int attach_in_mode(struct dataplane *dp, struct refusal *asked, struct found *found)
+{
+	const struct refusal *before = refusal_find(dp, asked->ifindex, asked->mode);
+
+	if (before && before->beside == asked->beside) {
+		*asked = *before;
+		return asked->err;
+	}
+	asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
+	if (!asked->err)
+		return 0;
+	words_of(asked->err, asked->why);
+	if (!refusal_is_passing(asked->err))
+		refusal_remember(dp, asked);
+	return asked->err;
+}
+
+static int fail_attach(int err, const char *native, const char *generic,
+		       struct dataplane_error *error)
+{
+	if (err == -EPERM)
+		return dataplane_fail(error, err,
+				      "attaching the XDP program was refused (%s): run as root, or "
+				      "with the capabilities NET_ADMIN, NET_RAW and SYS_ADMIN",
+				      native[0] ? native : generic);
+	if (native[0] && generic[0])
+		return dataplane_fail(error, err,
+				      "cannot attach the XDP program, in native mode: %s; in "
+				      "generic mode: %s",
+				      native, generic);
+	return dataplane_fail(error, err, "cannot attach the XDP program in %s mode: %s",
+			      native[0] ? "native" : "generic", native[0] ? native : generic);
+}
+
+/* Why AUTO has ended in generic mode. */
+static void tell_fallback(const char *why, struct dataplane_error *error)
+{
+	dataplane_fail(error, 0, "generic mode, because native mode is refused: %s", why);
+}
+
 static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 		      struct found *found, struct dataplane_error *error)
 {
-	char name[IF_NAMESIZE];
+	struct refusal native = { ifindex, DATAPLANE_MODE_NATIVE, .beside = found->dispatcher };
+	struct refusal generic = { ifindex, DATAPLANE_MODE_GENERIC, .beside = found->dispatcher };
 	int err = -EINVAL;
 
 	if (mode != DATAPLANE_MODE_GENERIC)
-		err = attach_program(dp, ifindex, DATAPLANE_MODE_NATIVE, found);
-	if (err && mode == DATAPLANE_MODE_AUTO)
-		dataplane_fail(error, err, "generic mode, because native mode is refused: %s%s",
-			       strerror(-err),
-			       err == -ERANGE ? " (too large an MTU, here or at a veth's peer?)"
-					      : "");
+		err = attach_in_mode(dp, &native, found);
 	if (err && mode != DATAPLANE_MODE_NATIVE)
-		err = attach_program(dp, ifindex, DATAPLANE_MODE_GENERIC, found);
-	if (err == -EPERM)
-		return dataplane_fail(error, err,
-				      "%s: attaching the XDP program was refused: run as root, or "
-				      "with the capabilities NET_ADMIN, NET_RAW and SYS_ADMIN",
-				      name_of(ifindex, name));
+		err = attach_in_mode(dp, &generic, found);
+	if (err && found->name[0])
+		return fail_beside(ifindex, found, native.err ? native.why : generic.why, error);
 	if (err)
-		return dataplane_fail(error, err,
-				      "%s: cannot attach the XDP program in %s mode: %s",
-				      name_of(ifindex, name),
-				      mode == DATAPLANE_MODE_NATIVE ? "native" : "generic",
-				      strerror(-err));
+		return fail_attach(err, native.why, generic.why, error);
+	if (native.err) {
+		/* Generic mode has turned receive offloads off, which is no reason to try again. */
+		refusal_remember(dp, &native);
+		tell_fallback(native.why, error);
+	}
 	return 0;
 }
 
@@ -372,27 +383,106 @@ bool dataplane_attached(struct dataplane *dp, unsigned int ifindex)
 static int adopt_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 			 bool ours, struct found *found, struct dataplane_error *error)
 {
-	bool other_mode = mode != DATAPLANE_MODE_AUTO && mode != found->mode;
+	bool other_mode = mode == DATAPLANE_MODE_AUTO
+				  ? ours && found->mode == DATAPLANE_MODE_GENERIC
+				  : mode != found->mode;
 	char name[IF_NAMESIZE];
-	int fd, err = 0;
+	int fd;
 
 	if (other_mode && !ours)
 		return dataplane_fail(error, -EBUSY,
-				      "%s already runs the program of mcastd, in the other mode: "
+				      "already runs the program of mcastd, in the other mode: "
 				      "unload it (xdp-loader unload %s --all)",
-				      name_of(ifindex, name), name_of(ifindex, name));
+				      name_of(ifindex, name));
 	if (other_mode) {
 		detach_program(ifindex, found->prog_id, found->mode);
-		found->prog_id = 0;
-	} else if (ours) {
-		fd = load_program(dp);
-		err = fd < 0 ? fd : 0;
-		if (!err && !dataplane_same_program(fd, found->prog_id))
-			err = replace_program(dp, ifindex, found->prog_id, found);
+		look(dp, ifindex, found);
+		return 0;
 	}
-	return err ? dataplane_fail(error, err, "%s: cannot replace its XDP program: %s",
-				    name_of(ifindex, name), strerror(-err))
-		   : 0;
+	if (!ours)
+		return 0;
+	words_forget();
+	fd = load_program(dp);
+	if (fd < 0)
+		return fail_replace(fd, error);
+	if (dataplane_same_program(fd, found->prog_id))
+		return 0;
+	return replace_program(dp, ifindex, found->prog_id, found, error);
+}
+
+/* --- asking again --- */
+
+/* A second program takes the place of the first, and gives it back. */
+static int ask_alone(struct dataplane *dp, unsigned int ifindex, const struct found *found)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	struct bpf_object *object;
+	int err = dataplane_open_program(dp, &object);
+
+	if (err)
+		return err;
+	err = bpf_object__load(object);
+	if (!err)
+		err = bpf_obj_get_info_by_fd(program_fd(object), &info, &size);
+	if (!err)
+		err = exchange_program(ifindex, found->prog_id, program_fd(object), found->mode);
+	if (!err)
+		exchange_program(ifindex, info.id, load_program(dp), found->mode);
+	bpf_object__close(object);
+	return err;
+}
+
+/* libxdp makes a new dispatcher for whatever comes or goes: a second program comes, and the first
+ * goes. */
+static int ask_dispatcher(struct dataplane *dp, unsigned int ifindex, const struct found *found)
+{
+	struct found both;
+	int err = attach_by_libxdp(dp, ifindex, found->mode, &both);
+
+	return err ? err : detach_program(ifindex, found->prog_id, found->mode);
+}
+
+int dataplane_ask_again(struct dataplane *dp, unsigned int ifindex, struct dataplane_error *error)
+{
+	struct attachment *at = attach_find(dp, ifindex);
+	struct refusal native = { .ifindex = ifindex, .mode = DATAPLANE_MODE_NATIVE };
+	struct found found;
+
+	if (!at || !at->ours || at->other_id || at->mode != DATAPLANE_MODE_NATIVE)
+		return 0;
+	look(dp, ifindex, &found);
+	if (found.prog_id != at->prog_id || found.other_id || found.mode != at->mode)
+		return 0;
+	words_forget();
+	native.beside = found.dispatcher;
+	native.err = found.dispatcher ? ask_dispatcher(dp, ifindex, &found)
+				      : ask_alone(dp, ifindex, &found);
+	words_of(native.err, native.why);
+	look(dp, ifindex, &found);
+	at->prog_id = found.prog_id;
+	if (!native.err || refusal_is_passing(native.err))
+		return 0;
+	refusal_remember(dp, &native);
+	return dataplane_fail(error, native.err, "%s", native.why);
+}
+
+/* It is attached already in a mode that will do. */
+static bool stays_attached(struct dataplane *dp, const struct attachment *at,
+			   enum dataplane_mode mode, struct dataplane_error *error)
+{
+	const struct refusal *refusal;
+
+	if (at->other_id || mode == at->mode)
+		return true;
+	if (mode != DATAPLANE_MODE_AUTO)
+		return false;
+	if (!at->ours)
+		return true;
+	refusal = refusal_find(dp, at->ifindex, DATAPLANE_MODE_NATIVE);
+	if (refusal)
+		tell_fallback(refusal->why, error);
+	return (at->mode == DATAPLANE_MODE_GENERIC) == (refusal != NULL);
 }
 
 int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
@@ -401,20 +491,26 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	struct attachment *at = attach_find(dp, ifindex);
 	unsigned int slot = dataplane_port_slot(dp, ifindex);
 	bool ours = slot && dp->ports[slot].flags & MCASTD_PORT_ATTACHED;
+	struct refusal native = { 0 };
 	struct found found;
 	int err = 0;
 
-	if (at && (at->other_id || mode == DATAPLANE_MODE_AUTO || mode == at->mode)) {
+	if (at && stays_attached(dp, at, mode, error)) {
 		*got = at->mode;
 		return 0;
 	}
 	if (at) {
+		/* Natively, and the driver would not take it any more: dataplane_ask_again(). */
+		if (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE) {
+			native = *refusal_find(dp, ifindex, at->mode);
+			mode = DATAPLANE_MODE_GENERIC;
+		}
 		ours = at->ours;
 		*at = dp->attachments[--dp->n_attachments];
 	}
 	look(dp, ifindex, &found);
 	if (found.foreign)
-		return fail_foreign(ifindex, &found, error);
+		return fail_alone(ifindex, &found, error);
 	ours = ours || is_own_program(dp, found.prog_id);
 	if (found.prog_id && !found.other_id)
 		err = adopt_program(dp, ifindex, mode, ours, &found, error);
@@ -430,26 +526,28 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 			detach_program(ifindex, found.prog_id, found.mode);
 		return dataplane_fail(error, err, "out of memory");
 	}
+	if (native.err) /* as in attach_new() */
+		refusal_remember(dp, &native);
 	*got = found.mode;
 	return 0;
 }
 
 int attach_replace_other(struct dataplane *dp, struct attachment *at, struct dataplane_error *error)
 {
+	struct dataplane_error why;
 	char name[IF_NAMESIZE];
 	struct found found;
 	int err = 0;
 
 	look(dp, at->ifindex, &found);
 	if (found.foreign)
-		return fail_foreign(at->ifindex, &found, error);
-	if (found.other_id)
-		err = replace_program(dp, at->ifindex, found.other_id, &found);
+		err = fail_alone(at->ifindex, &found, &why);
+	else if (found.other_id)
+		err = replace_program(dp, at->ifindex, found.other_id, &found, &why);
 	else if (!found.prog_id)
-		err = attach_program(dp, at->ifindex, at->mode, &found);
+		err = attach_new(dp, at->ifindex, at->mode, &found, &why);
 	if (err)
-		return dataplane_fail(error, err, "%s: cannot replace its XDP program: %s",
-				      name_of(at->ifindex, name), strerror(-err));
+		return dataplane_fail(error, err, "%s: %s", name_of(at->ifindex, name), why.text);
 	at->prog_id = found.prog_id;
 	at->other_id = 0;
 	return 0;
@@ -475,5 +573,7 @@ void attach_close(struct dataplane *dp, bool keep)
 	while (dp->n_attachments && !keep)
 		dataplane_detach(dp, dp->attachments[0].ifindex);
 	free(dp->attachments);
+	free(dp->refusals);
+	free(dp->sights);
 	bpf_object__close(dp->ingress);
 }

@@ -16,13 +16,28 @@
 
 #include "forward/forward.h"
 #include "mcastd/abi.h"
+#include "rules/origin.h"
 
 struct dataplane;
+
+/* Whether the copies of one frame that arrives in generic mode have bytes of their own. */
+enum dataplane_copies_kind {
+	DATAPLANE_COPIES_UNKNOWN, /* treated as shared */
+	DATAPLANE_COPIES_PRIVATE,
+	DATAPLANE_COPIES_SHARED,
+};
+
+struct dataplane_copies {
+	enum dataplane_copies_kind kind;
+	char why[128]; /* what kept it from being known */
+};
 
 struct dataplane_options {
 	const char *bpffs_dir; /* MCASTD_PIN_DIR */
 	uint32_t max_routes;   /* 0: MCASTD_MAX_ROUTES; maps that are taken over keep their size */
 	uint32_t max_sets;     /* 0: MCASTD_MAX_SETS; likewise */
+	/* Taken for granted, for tests of what follows from it; UNKNOWN: it is tried. */
+	enum dataplane_copies_kind copies;
 };
 
 enum dataplane_mode {
@@ -43,6 +58,16 @@ struct dataplane_port {
 	bool drop_unknown;
 	bool check_origin; /* only sources that live here; see dataplane_origins_set() */
 	uint32_t vlan;	   /* 0: untagged */
+	/* For dataplane_port_recall(): */
+	bool no_native;	  /* the driver refused the program */
+	bool no_transmit; /* natively it could not be transmitted to */
+	bool refuses;	  /* natively it refused frames */
+};
+
+/* What is left of a port in maps that were taken over. */
+struct dataplane_memory {
+	uint32_t mtu; /* 0: there is no such port */
+	bool generic, no_native, no_transmit, refuses;
 };
 
 /* Room for one message of what went wrong and what to do about it. */
@@ -68,10 +93,27 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 void dataplane_close(struct dataplane *dataplane, bool keep);
 
 /*
- * Can this interface transmit frames that XDP redirects natively? 1, 0, or -errno where the kernel
- * cannot tell (before 6.3). veth answers 0 until its peer has XDP or GRO on.
+ * What was found about copies in generic mode. Unless they are private all data leaves with one
+ * source MAC while some port is in generic mode, that of the first such port; and what arrives
+ * there for several ports of which one has a VLAN tag is left to the daemon (MCASTD_PUNT_LARGE).
  */
-int dataplane_can_transmit(unsigned int ifindex);
+const struct dataplane_copies *dataplane_copies(const struct dataplane *dataplane);
+/* The source MAC of data that leaves by a port. */
+const uint8_t *dataplane_source_mac(const struct dataplane *dataplane, unsigned int slot);
+
+/*
+ * Can this interface transmit frames that XDP redirects natively? Not only drivers differ: veth can
+ * when its peer has XDP or GRO on, virtio-net, vmxnet3, i40e and ena while they have a program of
+ * their own.
+ */
+enum dataplane_transmit {
+	DATAPLANE_TRANSMIT_UNKNOWN, /* the kernel does not tell (before 6.3), or no such interface
+				     */
+	DATAPLANE_TRANSMIT_NEVER,   /* the driver has no XDP, or none as it is set up */
+	DATAPLANE_TRANSMIT_NO,	    /* not as it is now */
+	DATAPLANE_TRANSMIT_YES,
+};
+enum dataplane_transmit dataplane_transmit(unsigned int ifindex);
 
 /*
  * A descriptor that becomes readable when the XDP features of some interface may have changed
@@ -84,16 +126,35 @@ void dataplane_watch_drain(int fd);
 /*
  * Attaches the ingress program to an interface (mode AUTO: native, else generic) without making it
  * a port yet: frames pass. *got says how it is attached. If a program of ours is there already in
- * an acceptable mode it is kept. *error also tells why AUTO has ended in generic mode.
+ * that mode it is kept; AUTO tries native mode also where it is generic, unless somebody else has
+ * attached it. *error also tells why AUTO has ended in generic mode.
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
+/* Has it refused this mode, and would not be asked again? */
+bool dataplane_refused(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode);
+/* Interfaces to which nothing is attached are asked again, as at a start. */
+void dataplane_reconsider(struct dataplane *dataplane);
+/*
+ * Why no other XDP program can run beside ours, in the words of kernel and libraries; NULL: it can,
+ * as far as is known.
+ */
+const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
 /*
  * Is the program on the interface still as it was attached? Somebody else may have taken it off or
  * put another in its place: false, and it counts as not attached.
  */
 bool dataplane_attached(struct dataplane *dataplane, unsigned int ifindex);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
+/*
+ * Asks the driver whether it would still take the program natively, by attaching it anew, without a
+ * gap. To be called when the MTU has grown: some drivers (virtio-net) look at it only then, and
+ * drop the frames that are too large for one page. Returns 0, or -errno with the driver's reason in
+ * *error when it would not: the program stays as it is, and dataplane_attach() in mode AUTO goes
+ * over to generic mode. 0 as well where it cannot be asked: the program is not ours.
+ */
+int dataplane_ask_again(struct dataplane *dataplane, unsigned int ifindex,
+			struct dataplane_error *error);
 
 /*
  * Taking over from a daemon of another ABI version, or whose pins are gone. Where its program is
@@ -115,6 +176,22 @@ int dataplane_lend_socket(struct dataplane *dataplane, unsigned int ifindex, uns
 uint32_t dataplane_other_abi(const struct dataplane *dataplane);
 
 /*
+ * What was changed on an interface for as long as it is a port (see platform/card.h), remembered
+ * over the end of the daemon and over upgrades of any kind.
+ */
+struct dataplane_card {
+	unsigned int ifindex;
+	uint32_t settings;
+	uint8_t mac[6]; /* by which an interface is known again that comes back with another index
+			 */
+	uint8_t reserved[2];
+};
+/* All that is remembered, in no order, until the next call that remembers. Returns how many. */
+size_t dataplane_cards(const struct dataplane *dataplane, const struct dataplane_card **cards);
+/* settings 0: forgets the interface. Returns 0, -E2BIG (too many), -ENOMEM or -errno. */
+int dataplane_card_remember(struct dataplane *dataplane, const struct dataplane_card *card);
+
+/*
  * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is
  * overwritten with MCASTD_HOST_MAC. Returns 0 or -errno; -EOPNOTSUPP: the kernel cannot (before
  * 5.18).
@@ -126,6 +203,10 @@ int dataplane_inject(struct dataplane *dataplane, unsigned int ifindex, uint8_t 
  * its slot over a restart keeps its traffic.
  */
 unsigned int dataplane_port_slot(const struct dataplane *dataplane, unsigned int ifindex);
+/* The other way round, 0 if the slot is free. */
+unsigned int dataplane_port_ifindex(const struct dataplane *dataplane, unsigned int slot);
+/* To be asked before the port is set. */
+struct dataplane_memory dataplane_port_recall(const struct dataplane *dataplane, unsigned int slot);
 /* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
 int dataplane_port_set(struct dataplane *dataplane, unsigned int slot,
 		       const struct dataplane_port *port, struct dataplane_error *error);
@@ -142,9 +223,12 @@ int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
  */
 int dataplane_origins_set(struct dataplane *dataplane, unsigned int slot,
 			  const struct prefix *prefixes, uint32_t n);
+/* Where sources live as the programs have been told, merged; valid until a list is set again. */
+const struct origin *dataplane_origins(const struct dataplane *dataplane, uint32_t *n);
 /*
- * The groups that do not cross a port, all of them at once: they do not come in, and do not leave
- * by default through an upstream port. Routes are made so that they do not go there.
+ * The groups that do not cross a port (rules/boundary.h), all of them at once: they do not come in,
+ * and do not leave by default through an upstream port. Routes are made so that they do not go
+ * there.
  */
 int dataplane_boundary_set(struct dataplane *dataplane, unsigned int slot,
 			   const struct prefix *prefixes, uint32_t n);
@@ -188,6 +272,17 @@ int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,
 			  const struct addr *source, struct mcastd_route_stats *stats);
 int dataplane_port_stats(struct dataplane *dataplane, unsigned int slot,
 			 struct mcastd_port_stats *stats);
+/* Frames that a port's driver did not take, since dataplane_open(). */
+struct dataplane_xmit {
+	uint64_t incapable; /* because it cannot transmit XDP frames as it is (ENXIO, EOPNOTSUPP) */
+	int err; /* of the last one, errno; 0: none, or it took fewer than it was given */
+};
+/*
+ * All of them are counted in mcastd_port_stats.out_refused, as long as the kernel lets us see them
+ * (tracepoints with BTF, which kernels of distributions have). Returns 0, or -errno where it does
+ * not.
+ */
+int dataplane_xmit(struct dataplane *dataplane, unsigned int slot, struct dataplane_xmit *xmit);
 /*
  * Sets wanted[slot] for the ports that were to be sent a packet since then (CLOCK_MONOTONIC): some
  * route with them among its ports had its last packet later, from another port. wanted has

@@ -13,6 +13,7 @@
 #include "membership/table.h"
 
 struct bpf_object;
+struct mcast_trace_bpf;
 
 #define SET_CLASSES 9	/* 2, 4, ... 512 slots */
 #define PROGRAM_MAPS 32 /* room for the maps of a program of any version */
@@ -95,6 +96,42 @@ struct attachment {
 	bool ours;	   /* to be detached in the end */
 };
 
+/* Room for what the kernel and its libraries say of a failure. */
+#define WORDS_MAX 112
+
+/* What runs on an interface. */
+struct found {
+	uint32_t prog_id;  /* of our program, 0: it is not there */
+	uint32_t other_id; /* of another mcastd's program, or of a second one of ours */
+	enum dataplane_mode mode;
+	bool foreign;	     /* a program that leaves no room for ours */
+	uint32_t dispatcher; /* the id of libxdp's, in which programs run; 0: none */
+	char name[32];	     /* of a program that is not ours */
+};
+
+/* What a dispatcher was found to run. */
+struct sight {
+	unsigned int ifindex;
+	struct found found;
+};
+
+/* What a driver looks at when it refuses a program. */
+struct device_state {
+	uint32_t mtu;
+	uint32_t features[2];
+	uint32_t queues[3];
+};
+
+/* An interface that has not taken the program. */
+struct refusal {
+	unsigned int ifindex;
+	enum dataplane_mode mode;
+	uint32_t beside; /* the dispatcher that was there */
+	int err;
+	char why[WORDS_MAX];
+	struct device_state state; /* it had */
+};
+
 struct dataplane {
 	char *dir;
 	int dir_fd;		       /* locked: one daemon a directory */
@@ -105,20 +142,36 @@ struct dataplane {
 	uint32_t map_entries[MAPS];
 	int egress_fd;
 	int to_host_fd;
+	struct mcast_trace_bpf *trace; /* what drivers refuse; NULL: not to be had */
+	int trace_error;	       /* why not, -errno */
 	unsigned int n_cpus;
 	uint64_t hash_seed;
+	struct dataplane_copies copies;
 
-	struct bpf_object *ingress; /* loaded for interfaces without dispatcher; NULL: not yet */
-	bool no_dispatcher;	    /* the kernel has none, as attaching showed */
+	struct bpf_object *ingress;    /* loaded for interfaces without dispatcher; NULL: not yet */
+	char no_dispatcher[WORDS_MAX]; /* why there is none, as attaching showed; empty: unknown */
 	struct attachment *attachments;
 	size_t n_attachments;
+	struct refusal *refusals;
+	size_t n_refusals;
+	struct sight *sights;
+	size_t n_sights;
+
+	int cards_fd; /* what is changed on interfaces, see card.c */
+	struct dataplane_card *cards;
+	size_t n_cards;
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
 	uint64_t *direct;	     /* mapped */
 	struct mcastd_limit *limits; /* mapped */
 
+	/* Of the interfaces; the map has that of data. */
+	uint8_t own_macs[MCASTD_MAX_PORTS][6];
+
 	struct prefix_map origins, boundaries;
+	struct origin *homes; /* what the origins map was made of; see origin.h */
+	uint32_t n_homes;
 
 	struct table route_table;
 	uint32_t *free_indexes;
@@ -144,10 +197,38 @@ int dataplane_fail(struct dataplane_error *error, int err, const char *format, .
 /* Waits until no packet uses what was given up before. */
 void dataplane_settle(struct dataplane *dp);
 
+/* Makes another object use the maps of dp. Returns 0 or -errno. */
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object);
 /* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
 /* Is the program with this id made of the same instructions as that one? */
 bool dataplane_same_program(int fd, uint32_t id);
+
+/* copies.c: finds it out by trying. */
+void copies_try(struct dataplane_copies *result);
+
+/* words.c: from now on the libraries are quiet, and what they would say is kept. */
+void words_listen(void);
+/* Before a call whose failure is to be told. */
+void words_forget(void);
+/* An error (0: words alone) and the most telling words there were since; text has WORDS_MAX bytes.
+ */
+void words_of(int err, char *text);
+
+/* look.c */
+void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
+
+/* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
+const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
+				   enum dataplane_mode mode);
+/* With the state that the interface has now. */
+void refusal_remember(struct dataplane *dp, const struct refusal *what);
+/* May the next attempt end otherwise although the interface is the same? */
+bool refusal_is_passing(int err);
+
+/* xmit.c: without it the data plane works, and knows less. Returns 0 or -errno. */
+int xmit_open(struct dataplane *dp);
+void xmit_close(struct dataplane *dp);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);
@@ -157,14 +238,21 @@ int attach_replace_other(struct dataplane *dp, struct attachment *at,
 			 struct dataplane_error *error);
 void attach_close(struct dataplane *dp, bool keep);
 
+/* card.c */
+#define CARDS_MAP "mcastd_cards"
+int card_open(struct dataplane *dp);
+void card_close(struct dataplane *dp);
+/* Unless something is remembered. */
+void card_unpin(const struct dataplane *dp);
+
 /* port.c */
 int port_adopt(struct dataplane *dp);
 void port_clear(struct dataplane *dp);
 /*
- * From now on every frame to any port passes the egress program. The kernel runs the program of
- * the first frame of a batch for all frames to one device: a port set can only be used when the
- * frames that go to one port alone bring the same program. As long as there is no set they do
- * without. Waits for the kernel the first time.
+ * From now on every frame to any port passes the egress program, which alone gives and takes tags.
+ * The kernel runs the program of the first frame of a batch for all frames to one device: a port
+ * set, or a port with a tag, can only be used when the frames that go to one port alone bring the
+ * same program. As long as there is neither they do without. Waits for the kernel the first time.
  */
 void port_run_egress(struct dataplane *dp);
 

@@ -29,6 +29,26 @@ unsigned int dataplane_port_slot(const struct dataplane *dp, unsigned int ifinde
 	return slot_of(dp, ifindex);
 }
 
+unsigned int dataplane_port_ifindex(const struct dataplane *dp, unsigned int slot)
+{
+	return slot < dp->map_entries[MAP_PORTS] ? dp->ports[slot].ifindex : 0;
+}
+
+struct dataplane_memory dataplane_port_recall(const struct dataplane *dp, unsigned int slot)
+{
+	const struct mcastd_port *port = &dp->ports[slot];
+
+	if (!port->ifindex)
+		return (struct dataplane_memory){ 0 };
+	return (struct dataplane_memory){
+		.mtu = port->mtu,
+		.generic = port->flags & MCASTD_PORT_GENERIC,
+		.no_native = port->flags & MCASTD_PORT_NO_NATIVE,
+		.no_transmit = port->flags & MCASTD_PORT_NO_TRANSMIT,
+		.refuses = port->flags & MCASTD_PORT_REFUSES,
+	};
+}
+
 void port_run_egress(struct dataplane *dp)
 {
 	if (dp->egress_everywhere)
@@ -50,7 +70,7 @@ void port_new_generation(struct dataplane *dp)
 static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplane_port *port)
 {
 	struct mcastd_port *entry = &dp->ports[slot];
-	uint32_t flags = 0;
+	uint32_t flags = entry->flags & MCASTD_PORT_SHARES; /* see tell_copies() */
 
 	if (port->drop_unknown)
 		flags |= MCASTD_PORT_DROP_UNKNOWN;
@@ -66,7 +86,13 @@ static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplan
 		flags |= MCASTD_PORT_GENERIC;
 	if (port->down)
 		flags |= MCASTD_PORT_DOWN;
-	memcpy(entry->mac, port->mac, sizeof(entry->mac));
+	if (port->no_native)
+		flags |= MCASTD_PORT_NO_NATIVE;
+	if (port->no_transmit)
+		flags |= MCASTD_PORT_NO_TRANSMIT;
+	if (port->refuses)
+		flags |= MCASTD_PORT_REFUSES;
+	memcpy(dp->own_macs[slot], port->mac, sizeof(dp->own_macs[slot]));
 	entry->side = (uint8_t)port->side;
 	entry->ttl_threshold = port->ttl_threshold;
 	entry->mtu = port->mtu;
@@ -86,6 +112,60 @@ static void tell_least_mtu(struct dataplane *dp)
 	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
 		if (dp->ports[slot].ifindex)
 			dp->ports[slot].least_mtu = least;
+}
+
+/* NULL: data leaves each port with that port's own. */
+static const uint8_t *common_mac(const struct dataplane *dp)
+{
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->copies.kind != DATAPLANE_COPIES_PRIVATE && dp->ports[slot].ifindex &&
+		    dp->ports[slot].flags & MCASTD_PORT_GENERIC)
+			return dp->own_macs[slot];
+	return NULL;
+}
+
+static bool any_other_vlan(const struct dataplane *dp, uint16_t vlan)
+{
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		if (dp->ports[slot].ifindex && dp->ports[slot].vlan != vlan)
+			return true;
+	return false;
+}
+
+/*
+ * Where copies of what arrives in generic mode may share their bytes, whatever is written to one of
+ * them must be right for all: one source MAC, and no tags that differ. It does not matter in which
+ * mode the other ports are.
+ */
+static void tell_copies(struct dataplane *dp)
+{
+	const uint8_t *common = common_mac(dp);
+
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++) {
+		struct mcastd_port *port = &dp->ports[slot];
+		const uint8_t *mac = common ? common : dp->own_macs[slot];
+
+		if (!port->ifindex)
+			continue;
+		if (memcmp(port->mac, mac, sizeof(port->mac)) != 0)
+			memcpy(port->mac, mac, sizeof(port->mac));
+		if (common && port->flags & MCASTD_PORT_GENERIC && any_other_vlan(dp, port->vlan))
+			port->flags |= MCASTD_PORT_SHARES;
+		else
+			port->flags &= ~(uint32_t)MCASTD_PORT_SHARES;
+	}
+}
+
+/* What a port knows of the others. */
+static void tell_others(struct dataplane *dp)
+{
+	tell_least_mtu(dp);
+	tell_copies(dp);
+}
+
+const uint8_t *dataplane_source_mac(const struct dataplane *dp, unsigned int slot)
+{
+	return dp->ports[slot].mac;
 }
 
 /* A broadcast in generic mode ends at the first member that is down, so it must not be there. */
@@ -119,12 +199,14 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 	entry = &dp->ports[slot];
 	if (entry->ifindex && entry->ifindex != port->ifindex)
 		dataplane_port_del(dp, slot);
+	if (port->vlan)
+		port_run_egress(dp);
 	if (!entry->ifindex || entry->side != port->side)
 		route_exclude_arrival(dp, slot);
 	if (entry->ifindex) {
 		old_flags = entry->flags;
 		port_fill(dp, slot, port);
-		tell_least_mtu(dp);
+		tell_others(dp);
 		err = follow_link(dp, slot, old_flags);
 		if (!err)
 			err = prefix_maps_update(dp);
@@ -135,7 +217,7 @@ int dataplane_port_set(struct dataplane *dp, unsigned int slot, const struct dat
 
 	/* First what leads to the port, last what makes it one. */
 	port_fill(dp, slot, port);
-	tell_least_mtu(dp);
+	tell_others(dp);
 	err = prefix_maps_update(dp);
 	if (!err)
 		err = set_add_device(dp, slot);
@@ -166,7 +248,7 @@ int dataplane_port_del(struct dataplane *dp, unsigned int slot)
 	entry->default_out = MCASTD_OUT_NONE;
 	out_release(dp, out);
 	memset(entry, 0, sizeof(*entry));
-	tell_least_mtu(dp);
+	tell_others(dp);
 	prefix_maps_drop(dp, slot);
 	return prefix_maps_update(dp);
 }
@@ -202,6 +284,11 @@ void dataplane_grant(struct dataplane *dp, unsigned int slot, enum mcastd_punt p
 /* Keeps the ports that are whole: their interface is there and is known under their slot. */
 int port_adopt(struct dataplane *dp)
 {
+	bool tagged = false;
+
+	/* Their own MACs are known when they are set again. */
+	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++)
+		memcpy(dp->own_macs[slot], dp->ports[slot].mac, sizeof(dp->own_macs[slot]));
 	for (uint32_t slot = 1; slot < dp->map_entries[MAP_PORTS]; slot++) {
 		struct mcastd_port *entry = &dp->ports[slot];
 		char name[IF_NAMESIZE];
@@ -214,7 +301,10 @@ int port_adopt(struct dataplane *dp)
 			entry->default_out = MCASTD_OUT_NONE;
 		if (slot_of(dp, entry->ifindex) != slot || !if_indextoname(entry->ifindex, name))
 			dataplane_port_del(dp, slot);
+		tagged |= entry->vlan != 0;
 	}
+	if (tagged) /* the ingress program of another build may have done without */
+		port_run_egress(dp);
 	return 0;
 }
 

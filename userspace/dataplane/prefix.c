@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 
 #include "dataplane/internal.h"
+#include "rules/boundary.h"
 
 #define V4_BITS 96 /* of a v4-mapped address, before the IPv4 address */
 
@@ -19,23 +20,26 @@ static bool usable(const struct prefix *prefix)
 	return addr_is_v4(&prefix->addr) && prefix->len >= V4_BITS;
 }
 
-static void origin_entry(struct prefix_entry *entry, const struct prefix *prefix, uint32_t slot)
+static struct prefix_entry origin_entry(const struct origin *origin)
 {
-	struct mcastd_origin_key key = { .prefix_length = prefix->len - V4_BITS };
+	struct mcastd_origin_key key = { .prefix_length = origin->prefix.len - V4_BITS };
+	struct prefix_entry entry = { .value = origin->slot };
 
-	memcpy(key.source, prefix->addr.b + 12, 4);
-	*entry = (struct prefix_entry){ .value = slot };
-	memcpy(entry->key, &key, sizeof(key));
+	_Static_assert(ORIGIN_SHARED == MCASTD_ORIGIN_SHARED, "what is shared is marked alike");
+	memcpy(key.source, origin->prefix.addr.b + 12, 4);
+	memcpy(entry.key, &key, sizeof(key));
+	return entry;
 }
 
-static void boundary_entry(struct prefix_entry *entry, const struct prefix *prefix, uint32_t slot)
+static struct prefix_entry boundary_entry(const struct prefix *prefix, uint32_t slot)
 {
 	struct mcastd_boundary_key key = { .prefix_length = 32u + prefix->len - V4_BITS,
 					   .slot = slot };
+	struct prefix_entry entry = { .value = 1 };
 
 	memcpy(key.group, prefix->addr.b + 12, 4);
-	*entry = (struct prefix_entry){ .value = 1 };
-	memcpy(entry->key, &key, sizeof(key));
+	memcpy(entry.key, &key, sizeof(key));
+	return entry;
 }
 
 static int compare(const void *a, const void *b)
@@ -56,42 +60,55 @@ static uint32_t count_prefixes(const struct prefix_map *map)
 	return n;
 }
 
-static uint32_t collect(const struct dataplane *dp, const struct prefix_map *map,
-			struct prefix_entry *entries)
+/* What all ports say of where sources live. Returns NULL when memory ran out. */
+static struct origin *collect_origins(const struct prefix_map *map, uint32_t *n)
 {
-	bool origins = map == &dp->origins;
+	struct origin *origins = calloc((size_t)count_prefixes(map) + 1, sizeof(*origins));
+
+	*n = 0;
+	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS && origins; slot++)
+		for (uint32_t i = 0; i < map->of_slot[slot].n; i++)
+			origins[(*n)++] = (struct origin){ map->of_slot[slot].prefixes[i], slot };
+	if (origins)
+		*n = origin_merge(origins, *n);
+	return origins;
+}
+
+static bool leads_upstream(const struct dataplane *dp, unsigned int slot)
+{
+	return dp->ports[slot].ifindex && dp->ports[slot].side == MCASTD_SIDE_UPSTREAM;
+}
+
+static uint32_t boundary_entries(const struct dataplane *dp, struct prefix_entry *entries)
+{
 	uint32_t n = 0;
 
 	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS; slot++) {
-		for (uint32_t i = 0; i < map->of_slot[slot].n; i++) {
-			const struct prefix *prefix = &map->of_slot[slot].prefixes[i];
+		const struct prefix *prefixes = dp->boundaries.of_slot[slot].prefixes;
+		uint32_t of_slot = dp->boundaries.of_slot[slot].n;
 
-			if (origins) {
-				origin_entry(&entries[n++], prefix, slot);
-				continue;
-			}
-			boundary_entry(&entries[n++], prefix, slot);
+		for (uint32_t i = 0; i < boundary_count(prefixes, of_slot); i++) {
+			const struct prefix *prefix = boundary_at(prefixes, of_slot, i);
+
+			entries[n++] = boundary_entry(prefix, slot);
 			/* Data without a route leaves by the upstream ports only. */
-			if (dp->ports[slot].ifindex && dp->ports[slot].side == MCASTD_SIDE_UPSTREAM)
-				boundary_entry(&entries[n++], prefix, 0);
+			if (leads_upstream(dp, slot))
+				entries[n++] = boundary_entry(prefix, 0);
 		}
 	}
 	return n;
 }
 
-/* Sorted, each key once; a key with two values belongs to several ports. */
-static uint32_t merge(struct prefix_entry *entries, uint32_t n)
+/* Sorted, each key once. */
+static uint32_t unique(struct prefix_entry *entries, uint32_t n)
 {
 	uint32_t kept = 0;
 
 	if (n)
 		qsort(entries, n, sizeof(*entries), compare);
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		if (!kept || compare(&entries[kept - 1], &entries[i]) != 0)
 			entries[kept++] = entries[i];
-		else if (entries[kept - 1].value != entries[i].value)
-			entries[kept - 1].value = MCASTD_ORIGIN_SHARED;
-	}
 	return kept;
 }
 
@@ -150,27 +167,54 @@ static int apply(struct dataplane *dp, struct prefix_map *map, struct prefix_ent
 	return 0;
 }
 
-static int update(struct dataplane *dp, struct prefix_map *map)
+static int update_origins(struct dataplane *dp)
 {
-	uint32_t n = count_prefixes(map);
-	struct prefix_entry *entries = calloc(2 * (size_t)n + 1, sizeof(*entries));
+	uint32_t n;
+	struct origin *origins = collect_origins(&dp->origins, &n);
+	struct prefix_entry *entries = calloc((size_t)n + 1, sizeof(*entries));
+	int err = origins && entries ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < n && !err; i++)
+		entries[i] = origin_entry(&origins[i]);
+	if (!err)
+		err = apply(dp, &dp->origins, entries, unique(entries, n));
+	if (err) {
+		free(entries);
+		free(origins);
+		return err;
+	}
+	free(dp->homes);
+	dp->homes = origins;
+	dp->n_homes = n;
+	return 0;
+}
+
+static int update_boundaries(struct dataplane *dp)
+{
+	/* Each list may stand for one prefix more, and each prefix for two entries. */
+	size_t most = 2 * ((size_t)count_prefixes(&dp->boundaries) + MCASTD_MAX_PORTS);
+	struct prefix_entry *entries = calloc(most, sizeof(*entries));
 	int err;
 
 	if (!entries)
 		return -ENOMEM;
-	n = merge(entries, collect(dp, map, entries));
-	err = apply(dp, map, entries, n);
+	err = apply(dp, &dp->boundaries, entries, unique(entries, boundary_entries(dp, entries)));
 	if (err)
 		free(entries);
 	return err;
 }
 
+static int update(struct dataplane *dp, struct prefix_map *map)
+{
+	return map == &dp->origins ? update_origins(dp) : update_boundaries(dp);
+}
+
 int prefix_maps_update(struct dataplane *dp)
 {
-	int err = update(dp, &dp->origins);
+	int err = update_origins(dp);
 
 	if (!err)
-		err = update(dp, &dp->boundaries);
+		err = update_boundaries(dp);
 	port_new_generation(dp);
 	return err;
 }
@@ -226,6 +270,12 @@ int dataplane_boundary_set(struct dataplane *dp, unsigned int slot, const struct
 		port_new_generation(dp);
 	}
 	return err;
+}
+
+const struct origin *dataplane_origins(const struct dataplane *dp, uint32_t *n)
+{
+	*n = dp->n_homes;
+	return dp->homes;
 }
 
 bool prefix_has_boundary(const struct dataplane *dp, unsigned int slot)
@@ -317,4 +367,5 @@ void prefix_maps_close(struct dataplane *dp)
 		prefix_maps_drop(dp, slot);
 	free(dp->origins.entries);
 	free(dp->boundaries.entries);
+	free(dp->homes);
 }

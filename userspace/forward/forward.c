@@ -386,6 +386,14 @@ bool forward_find(const struct forward *forward, const struct addr *group,
 	return found;
 }
 
+uint32_t forward_default(const struct forward *forward, const struct addr *group,
+			 enum forward_side side, uint16_t *slots)
+{
+	struct port_map upstream = wanted_upstream(forward, group);
+
+	return side == FORWARD_FROM_UPSTREAM ? 0 : port_map_list(&upstream, slots);
+}
+
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)
 {
 	uint16_t slots[FORWARD_SIDES][ENGINE_MAX_PORTS];

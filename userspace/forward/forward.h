@@ -42,7 +42,7 @@ struct forward_port {
 	bool present;
 	enum port_role role;
 	bool forward_as_non_querier;
-	const struct prefix *boundary; /* borrowed until the port is set again */
+	const struct prefix *boundary; /* of rules/boundary.h; borrowed until it is set again */
 	uint32_t n_boundary;
 };
 
@@ -79,6 +79,13 @@ size_t forward_retry(struct forward *forward, int *error);
  */
 bool forward_find(const struct forward *forward, const struct addr *group,
 		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n);
+
+/*
+ * The ports of a packet that has no route: what comes from a downstream still goes to the upstream
+ * (P-4.2-UPALWAYS), unless a boundary keeps the group from it. Returns how many.
+ */
+uint32_t forward_default(const struct forward *forward, const struct addr *group,
+			 enum forward_side side, uint16_t *slots);
 
 typedef bool (*forward_route_fn)(const struct forward_route *route, bool applied, void *arg);
 /* In no particular order, until fn returns false. */

@@ -74,6 +74,8 @@ extern const struct addr any_source;
  * nothing). Returns false when memory ran out.
  */
 bool wanted_collect(struct forward *forward, const struct addr *group, const struct held *held);
+/* The upstream ports that the group may leave by. */
+struct port_map wanted_upstream(const struct forward *forward, const struct addr *group);
 /*
  * The ports that want the source of named[i]: those in EXCLUDE mode and those that name it, less
  * those that name it to block it. Returns the index behind its entries.

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 
 #include "forward/internal.h"
+#include "rules/boundary.h"
 
 const struct addr any_source;
 
 static bool boundary_holds(const struct forward_port *info, const struct addr *group)
 {
-	for (uint32_t i = 0; i < info->n_boundary; i++)
-		if (prefix_contains(&info->boundary[i], group))
-			return true;
-	return false;
+	return boundary_stops(info->boundary, info->n_boundary, group);
 }
 
 static bool port_forwards(const struct forward *forward, unsigned int port,
@@ -65,22 +63,24 @@ static bool collect_membership(const struct engine_membership_view *view, void *
 	return !wanted->failed;
 }
 
-/* The same for what the routes of an earlier run say. */
-static void collect_held(struct wanted *wanted, const struct held *held)
+/* The same for what the routes of an earlier run say; the boundaries are those of today. */
+static void collect_held(struct forward *forward, const struct addr *group, const struct held *held)
 {
+	struct wanted *wanted = &forward->wanted;
 	uint16_t slots[ENGINE_MAX_PORTS];
 
 	for (; held && !wanted->failed; held = held->next) {
 		struct engine_source_view view = { .source = held->source, .forwarding = true };
 		uint32_t n = port_map_list(&held->down, slots);
 
-		if (addr_equal(&held->source, &any_source)) {
-			wanted->star = port_map_union(&wanted->star, &held->down);
-			continue;
-		}
 		for (uint32_t i = 0; i < n && !wanted->failed; i++) {
+			if (boundary_holds(&forward->ports[slots[i]], group))
+				continue;
 			wanted->port = slots[i];
-			collect_source(&view, wanted);
+			if (addr_equal(&held->source, &any_source))
+				port_map_set(&wanted->star, slots[i]);
+			else
+				collect_source(&view, wanted);
 		}
 	}
 }
@@ -94,22 +94,42 @@ static int named_cmp(const void *a, const void *b)
 	return order ? order : one->forwarding - other->forwarding;
 }
 
+struct port_map wanted_upstream(const struct forward *forward, const struct addr *group)
+{
+	struct port_map upstream = { 0 };
+
+	for (unsigned int port = 1; port < forward->end_port; port++) {
+		const struct forward_port *info = &forward->ports[port];
+
+		if (info->present && info->role == PORT_UPSTREAM && !boundary_holds(info, group))
+			port_map_set(&upstream, port);
+	}
+	return upstream;
+}
+
+/* The same with those of held routes. */
+static struct port_map all_upstream(const struct forward *forward, const struct addr *group)
+{
+	struct port_map upstream = wanted_upstream(forward, group);
+	uint16_t held[ENGINE_MAX_PORTS];
+	uint32_t n = port_map_list(&forward->held_upstream, held);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!boundary_holds(&forward->ports[held[i]], group))
+			port_map_set(&upstream, held[i]);
+	return upstream;
+}
+
 bool wanted_collect(struct forward *forward, const struct addr *group, const struct held *held)
 {
 	struct wanted *wanted = &forward->wanted;
 
 	memset(&wanted->star, 0, sizeof(wanted->star));
-	wanted->upstream = forward->held_upstream;
+	wanted->upstream = all_upstream(forward, group);
 	wanted->n_named = 0;
 	wanted->failed = false;
-	for (unsigned int port = 1; port < forward->end_port; port++) {
-		const struct forward_port *info = &forward->ports[port];
-
-		if (info->present && info->role == PORT_UPSTREAM && !boundary_holds(info, group))
-			port_map_set(&wanted->upstream, port);
-	}
 	engine_each_of_group(forward->engine, group, collect_membership, forward);
-	collect_held(wanted, held);
+	collect_held(forward, group, held);
 	if (wanted->n_named)
 		qsort(wanted->named, wanted->n_named, sizeof(*wanted->named), named_cmp);
 	return !wanted->failed;

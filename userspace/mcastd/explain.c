@@ -10,6 +10,9 @@
 #include <sysexits.h>
 
 #include "mcastd/daemon.h"
+#include "rules/boundary.h"
+#include "rules/origin.h"
+#include "rules/range.h"
 
 struct explain {
 	struct daemon *daemon;
@@ -57,84 +60,124 @@ static const char *remaining(uint64_t expires, uint64_t now, char *buf, size_t s
 	return buf;
 }
 
-static const struct prefix *find_prefix(const struct prefix *list, size_t n,
-					const struct addr *addr)
-{
-	for (size_t i = 0; i < n; i++)
-		if (prefix_contains(&list[i], addr))
-			return &list[i];
-	return NULL;
-}
-
-/* The rule that denies an address, or NULL. */
-static const struct policy_rule *denied_by(const struct policy *policy, const struct addr *addr)
-{
-	for (uint32_t i = 0; i < policy->n_rules; i++)
-		if (prefix_contains(&policy->rules[i].prefix, addr))
-			return policy->rules[i].permit ? NULL : &policy->rules[i];
-	return NULL;
-}
-
 /* --- what no port forwards --- */
 
-static bool is_v4_in(const struct addr *addr, uint32_t net, unsigned int len)
+static bool explain_group_range(struct explain *explain)
 {
-	return addr_is_v4(addr) && (addr_to_v4_host(addr) ^ net) >> (32 - len) == 0;
+	switch (range_of_group(&explain->group)) {
+	case RANGE_ROUTED:
+		return false;
+	case RANGE_LINK_LOCAL:
+		say(explain, "%s is of 224.0.0.0/24: it stays on its link, whoever joins",
+		    explain->group_text);
+		return true;
+	case RANGE_RESERVED:
+		say(explain, "%s is reserved: nothing may be sent there (RFC 4607 section 4.3)",
+		    explain->group_text);
+		return true;
+	case RANGE_UNICAST:
+	case RANGE_MARTIAN:
+		break;
+	}
+	say(explain, "%s is not a multicast address (224.0.0.0/4)", explain->group_text);
+	return true;
+}
+
+static bool explain_source_range(struct explain *explain)
+{
+	enum range range = range_of_source(&explain->source);
+
+	if (range == RANGE_LINK_LOCAL)
+		say(explain, "source %s is link-local (169.254.0.0/16): it stays on its link",
+		    explain->source_text);
+	else if (range != RANGE_ROUTED)
+		say(explain, "%s cannot be the source of a packet: dropped as a martian",
+		    explain->source_text);
+	return range != RANGE_ROUTED;
 }
 
 static bool never_forwarded(struct explain *explain)
 {
-	const struct addr *source = &explain->source, *group = &explain->group;
-
-	if (!addr_is_multicast(group))
-		say(explain, "%s is not a multicast address (224.0.0.0/4)", explain->group_text);
-	else if (is_v4_in(group, 0xe0000000, 24))
-		say(explain, "%s is of 224.0.0.0/24: it stays on its link, whoever joins",
-		    explain->group_text);
-	else if (is_v4_in(source, 0xa9fe0000, 16))
-		say(explain, "source %s is link-local (169.254.0.0/16): it stays on its link",
-		    explain->source_text);
-	else if (!addr_is_unicast_source(source))
-		say(explain, "%s cannot be the source of a packet: dropped as a martian",
-		    explain->source_text);
-	else
-		return false;
-	return true;
+	return explain_group_range(explain) || explain_source_range(explain);
 }
 
 /* --- where it arrives --- */
 
-static bool lives_behind(const struct port *port, const struct addr *source)
+static bool is_upstream(const struct port *port)
+{
+	return port && port->config->port.role == PORT_UPSTREAM;
+}
+
+static const struct port *find_upstream(const struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (is_upstream(daemon->ports[slot]) && daemon->ports[slot]->open)
+			return daemon->ports[slot];
+	return NULL;
+}
+
+static bool has_altnet(const struct port *port, const struct prefix *prefix)
+{
+	for (size_t i = 0; i < port->config->n_altnet; i++)
+		if (port->config->altnet[i].len == prefix->len &&
+		    prefix_contains(prefix, &port->config->altnet[i].addr))
+			return true;
+	return false;
+}
+
+static bool has_subnet(const struct port *port, const struct prefix *prefix)
 {
 	const struct netlink_link *link = netlink_find_index(port->daemon->netlink, port->ifindex);
 
-	if (find_prefix(port->config->altnet, port->config->n_altnet, source))
-		return true;
 	for (size_t i = 0; link && i < link->n_addresses; i++) {
-		struct prefix subnet = { addr_from_v4(link->addresses[i].v4),
-					 (uint8_t)(96 + link->addresses[i].prefix_len) };
+		struct addr own = addr_from_v4(link->addresses[i].v4);
 
-		if (prefix_contains(&subnet, source))
+		if (96u + link->addresses[i].prefix_len == prefix->len &&
+		    prefix_contains(prefix, &own))
 			return true;
 	}
 	return false;
 }
 
-/* The downstream port whose subnets or altnet hold the source, else the upstream, else NULL. */
-static const struct port *find_home(const struct explain *explain)
+/* Says which ports share a prefix, and returns the first of them. */
+static const struct port *explain_shared(struct explain *explain, const struct prefix *prefix)
 {
-	const struct port *upstream = NULL;
+	const struct port *first = NULL;
+	char names[200] = "", text[PREFIX_TEXT_MAX];
+	size_t len = 0;
 
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS && len < sizeof(names); slot++) {
 		const struct port *port = explain->daemon->ports[slot];
 
-		if (!port || !port->open)
+		if (!port || !port->open ||
+		    (!has_altnet(port, prefix) && !has_subnet(port, prefix)))
 			continue;
-		if (port->config->port.role == PORT_UPSTREAM)
-			upstream = port;
-		else if (lives_behind(port, &explain->source))
-			return port;
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", first ? ", " : "",
+					port->name);
+		if (!first)
+			first = port;
 	}
+	say(explain, "%s lives behind several ports, which share %s: %s; any port takes it",
+	    explain->source_text, prefix_format(prefix, text, sizeof(text)), names);
+	return first;
+}
+
+/* Says where the source lives, and returns the port on which it is expected, NULL: on none. */
+static const struct port *explain_home(struct explain *explain, const struct origin *home)
+{
+	const struct port *upstream = find_upstream(explain->daemon), *port = NULL;
+
+	if (home && home->slot == ORIGIN_SHARED)
+		return explain_shared(explain, &home->prefix);
+	if (home)
+		port = explain->daemon->ports[home->slot];
+	if (port && !is_upstream(port)) {
+		say(explain, "%s lives behind downstream %s", explain->source_text, port->name);
+		return port;
+	}
+	if (upstream)
+		say(explain, "%s is of no downstream link: it is expected on %s",
+		    explain->source_text, upstream->name);
 	return upstream;
 }
 
@@ -147,7 +190,11 @@ static void say_altnet(struct explain *explain, const struct port *port)
 /* The checks of the port of arrival. False: it is dropped there. */
 static bool explain_arrival(struct explain *explain, const struct port *given)
 {
-	const struct port *home = find_home(explain), *arrival = given ? given : home;
+	uint32_t n;
+	const struct origin *origins = dataplane_origins(explain->daemon->dataplane, &n);
+	const struct origin *home = origin_find(origins, n, &explain->source);
+	const struct port *expected = explain_home(explain, home);
+	const struct port *arrival = given ? given : expected;
 	const struct prefix *boundary;
 	char text[PREFIX_TEXT_MAX];
 
@@ -160,20 +207,16 @@ static bool explain_arrival(struct explain *explain, const struct port *given)
 		    explain->source_text, explain->source_text);
 		return false;
 	}
-	if (home && home->config->port.role == PORT_DOWNSTREAM)
-		say(explain, "%s lives behind downstream %s", explain->source_text, home->name);
-	else
-		say(explain, "%s is of no downstream link: it is expected on %s",
-		    explain->source_text, home ? home->name : "no port");
-	if (arrival != home) {
+	if (!origin_admits(home, home && is_upstream(explain->daemon->ports[home->slot]),
+			   (struct origin_port){ arrival->slot, is_upstream(arrival) })) {
 		say(explain, "%s: dropped on arrival (wrong-port): it would be spoofed, or a loop",
 		    arrival->name);
-		if (arrival->config->port.role == PORT_DOWNSTREAM)
+		if (!is_upstream(arrival))
 			say_altnet(explain, arrival);
 		return false;
 	}
-	boundary = find_prefix(arrival->config->port.boundary, arrival->config->port.n_boundary,
-			       &explain->group);
+	boundary = boundary_stops(arrival->config->port.boundary, arrival->config->port.n_boundary,
+				  &explain->group);
 	if (boundary)
 		say(explain, "%s: dropped on arrival: its boundary \"%s\" keeps the group out",
 		    arrival->name, prefix_format(boundary, text, sizeof(text)));
@@ -209,14 +252,14 @@ static bool note_membership(const struct engine_membership_view *view, void *arg
 static void explain_no_member(struct explain *explain)
 {
 	const struct port_config *config = &explain->port->config->port;
-	const struct policy_rule *rule = denied_by(&config->group_policy, &explain->group);
+	const struct policy_rule *rule = policy_denies(&config->group_policy, &explain->group);
 	const char *name = explain->port->name;
 	char text[PREFIX_TEXT_MAX];
 
 	if (rule)
 		say(explain, "%s: no: its group-policy has \"deny %s\"", name,
 		    prefix_format(&rule->prefix, text, sizeof(text)));
-	else if (find_prefix(config->ssm_range, config->n_ssm_range, &explain->group))
+	else if (range_is_ssm(config->ssm_range, config->n_ssm_range, &explain->group))
 		say(explain,
 		    "%s: no: nobody there has joined %s; it is source-specific, so joins must name "
 		    "the source and use IGMPv3",
@@ -229,7 +272,7 @@ static void explain_no_member(struct explain *explain)
 static void explain_source_policy(struct explain *explain)
 {
 	const struct policy_rule *rule =
-		denied_by(&explain->port->config->port.source_policy, &explain->source);
+		policy_denies(&explain->port->config->port.source_policy, &explain->source);
 	char text[PREFIX_TEXT_MAX];
 
 	if (rule)
@@ -300,7 +343,7 @@ static void explain_downstream(struct explain *explain)
 }
 
 /* What is to go there and does not. */
-static void explain_unsent(struct explain *explain, const struct port *port)
+static void explain_unsent(struct explain *explain, struct port *port)
 {
 	struct mcastd_port_stats stats;
 
@@ -313,13 +356,16 @@ static void explain_unsent(struct explain *explain, const struct port *port)
 		    "%s: %llu packets of any group were larger than its MTU of %u with DF set, and "
 		    "not sent there",
 		    port->name, (unsigned long long)stats.out_too_big, port->applied.mtu);
+	if (stats.out_refused)
+		say(explain, "%s: %llu packets of any group were not taken by its driver",
+		    port->name, (unsigned long long)stats.out_refused);
 }
 
-static void explain_port(struct explain *explain, const struct port *port)
+static void explain_port(struct explain *explain, struct port *port)
 {
 	const struct config_interface *config = port->config;
 	const struct prefix *boundary =
-		find_prefix(config->port.boundary, config->port.n_boundary, &explain->group);
+		boundary_stops(config->port.boundary, config->port.n_boundary, &explain->group);
 	char text[PREFIX_TEXT_MAX];
 
 	explain->port = port;

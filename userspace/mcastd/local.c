@@ -16,6 +16,7 @@
 
 #include "mcastd/daemon.h"
 #include "platform/local.h"
+#include "rules/range.h"
 
 /* How soon after a join, and how often anyway, the kernel's memberships are looked at. */
 #define CHECK_SOON_MS 1000
@@ -74,7 +75,7 @@ static bool check_group(void *arg, unsigned int ifindex, const uint8_t group[4])
 	bool forwarded = false;
 	char text[200], name[ADDR_TEXT_MAX];
 
-	if (!port || (group[0] == 224 && group[1] == 0 && group[2] == 0))
+	if (!port || range_of_group(&addr) != RANGE_ROUTED)
 		return true;
 	engine_each_of_group(daemon->engine, &addr, any_membership, &forwarded);
 	if (!forwarded || !tell_once(daemon->local, ifindex, group))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The slow way of a data packet: larger than some port has room for, and free to be fragmented, or
- * arrived in generic mode. The XDP program has checked it and found that it goes somewhere; it
- * comes here by the AF_XDP socket of its port. Each port gets it whole or in fragments (RFC 1812
- * section 5.2.6) or not at all, by the same routes.
+ * arrived in generic mode; or one whose copies would spoil each other. The XDP program has checked
+ * it and found that it goes somewhere; it comes here by the AF_XDP socket of its port. Each port
+ * gets it whole or in fragments (RFC 1812 section 5.2.6) or not at all, by the same routes.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,8 +23,9 @@ static void send_packet(void *arg, const uint8_t *packet, size_t len)
 	const struct departure *departure = arg;
 	struct port *port = departure->port;
 	uint8_t frame[WIRE_FRAME_MAX];
-	size_t header = ethernet_build(frame, departure->packet->destination, port->applied.mac,
-				       (uint16_t)port->applied.vlan);
+	size_t header = ethernet_build(frame, departure->packet->destination,
+				       dataplane_source_mac(port->daemon->dataplane, port->slot),
+				       (uint16_t)port->applied.vlan, ETHERNET_PRIORITY_DATA);
 
 	if (header + len > sizeof(frame))
 		return;
@@ -34,7 +35,7 @@ static void send_packet(void *arg, const uint8_t *packet, size_t len)
 		return;
 	}
 	port->slow.packets++;
-	port->slow.bytes += header + len;
+	port->slow.bytes += ETHERNET_HEADER_LEN + len; /* without a tag, as the programs count */
 }
 
 static void send_to(struct port *port, const struct ipv4_packet *packet, const uint8_t *bytes,
@@ -54,24 +55,21 @@ static void send_to(struct port *port, const struct ipv4_packet *packet, const u
 		port->slow.too_big++;
 }
 
-/* The ports of the packet's route; without one, data from a downstream goes to the upstream. */
+/* The ports of the packet's route, or where it goes without one. */
 static uint32_t find_ports(const struct port *arrival, const struct ipv4_packet *packet,
 			   uint16_t slots[ENGINE_MAX_PORTS])
 {
-	const struct daemon *daemon = arrival->daemon;
-	bool from_upstream = arrival->config->port.role == PORT_UPSTREAM;
+	const struct forward *forward = arrival->daemon->forward;
+	enum forward_side side = arrival->config->port.role == PORT_UPSTREAM
+					 ? FORWARD_FROM_UPSTREAM
+					 : FORWARD_FROM_DOWNSTREAM;
 	struct addr group = addr_from_v4(packet->destination);
 	struct addr source = addr_from_v4(packet->source);
-	uint32_t n = 0;
+	uint32_t n;
 
-	if (forward_find(daemon->forward, &group, &source,
-			 from_upstream ? FORWARD_FROM_UPSTREAM : FORWARD_FROM_DOWNSTREAM, slots,
-			 &n))
+	if (forward_find(forward, &group, &source, side, slots, &n))
 		return n;
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS && !from_upstream; slot++)
-		if (daemon->ports[slot] && daemon->ports[slot]->config->port.role == PORT_UPSTREAM)
-			slots[n++] = (uint16_t)slot;
-	return n;
+	return forward_default(forward, &group, side, slots);
 }
 
 bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len)

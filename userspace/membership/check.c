@@ -2,6 +2,7 @@
 /* What settings of a port must be to make sense: RFC 9776 section 8 and the codes of section 4. */
 #include <stddef.h>
 
+#include "rules/range.h"
 #include "settings.h"
 
 /* The largest values that Max Resp Code and QQIC can say, sections 4.1.1 and 4.1.7. */
@@ -82,7 +83,7 @@ static const char *check_lists(const struct port_config *c)
 
 static const char *check_static(const struct settings *settings, const struct static_group *group)
 {
-	if (!group_is_routable(&group->group))
+	if (range_of_group(&group->group) != RANGE_ROUTED)
 		return "static-group and join-group take a multicast group that routers forward: "
 		       "within 224.0.0.0/4, but not 224.0.0.0/24 or 232.0.0.0";
 	if (settings_is_bounded(settings, &group->group))
@@ -92,9 +93,9 @@ static const char *check_static(const struct settings *settings, const struct st
 		return "a static-group or join-group in the SSM range must name its sources "
 		       "(RFC 4607 section 5.2)";
 	for (uint32_t i = 0; i < group->n_sources; i++) {
-		if (!addr_is_unicast_source(&group->sources[i]))
+		if (range_of_source(&group->sources[i]) != RANGE_ROUTED)
 			return "the source of a static-group or join-group must be the unicast "
-			       "address of a host";
+			       "address of a host, and not of 169.254.0.0/16";
 	}
 	return NULL;
 }

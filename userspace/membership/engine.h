@@ -20,6 +20,7 @@
 
 #include "action.h"
 #include "message.h"
+#include "rules/policy.h"
 
 #define ENGINE_MAX_PORTS 512
 #define ENGINE_NEVER UINT64_MAX
@@ -29,17 +30,6 @@ struct engine;
 enum port_role {
 	PORT_DOWNSTREAM, /* RFC 9776 section 6: router part */
 	PORT_UPSTREAM,	 /* RFC 9776 section 5: host part */
-};
-
-struct policy_rule {
-	bool permit;
-	struct prefix prefix;
-};
-
-/* First match decides; no match: permit. */
-struct policy {
-	const struct policy_rule *rules;
-	uint32_t n_rules;
 };
 
 /* A membership that configuration asks for; n_sources 0 means any source. */
@@ -82,9 +72,9 @@ struct port_config {
 	uint32_t mtu;	    /* bytes of the largest IP packet */
 	struct policy group_policy;
 	struct policy source_policy;
-	const struct prefix *boundary; /* groups that do not cross this port */
+	const struct prefix *boundary; /* see rules/boundary.h */
 	uint32_t n_boundary;
-	const struct prefix *ssm_range; /* default 232/8 and ff3x::/32 */
+	const struct prefix *ssm_range; /* none: 232/8 and ff3x::/32 */
 	uint32_t n_ssm_range;
 	const struct static_group *static_groups; /* downstream: forward; upstream: join */
 	uint32_t n_static_groups;

@@ -337,13 +337,22 @@ void membership_forget_stopped(struct change *c)
 	source_set_filter(&c->m->sources, &c->port->engine->timers, keep_running, NULL);
 }
 
+/* What source-policy denies was never asked for: its timer ran because somebody refused it. */
+static bool keep_asked_for(struct source *source, void *arg)
+{
+	const struct change *c = arg;
+
+	return source_is_running(source) &&
+	       settings_permit_source(&c->port->settings, &source->addr);
+}
+
 /* Section 6.5: EXCLUDE (X,Y) becomes INCLUDE (X), which may be nothing. */
 void membership_group_timeout(struct change *c)
 {
 	c->m->group_expires = 0;
 	if (c->m->extra)
 		c->m->extra->group_queries_left = 0;
-	membership_forget_stopped(c);
+	source_set_filter(&c->m->sources, &c->port->engine->timers, keep_asked_for, c);
 	c->changed = true;
 }
 

@@ -7,7 +7,7 @@
 #ifndef MEMBERSHIP_MESSAGE_H
 #define MEMBERSHIP_MESSAGE_H
 
-#include "addr.h"
+#include "base/addr.h"
 
 enum message_type {
 	MESSAGE_QUERY,	   /* any version */

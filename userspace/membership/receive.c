@@ -4,11 +4,11 @@
 #include "event.h"
 #include "querier.h"
 #include "report.h"
+#include "rules/range.h"
 
 static const struct addr all_systems = ADDR_V4(224, 0, 0, 1);
 static const struct addr all_routers = ADDR_V4(224, 0, 0, 2);
 static const struct addr all_reporters = ADDR_V4(224, 0, 0, 22);
-static const struct prefix link_local = PREFIX_V4(169, 254, 0, 0, 16);
 
 const char *receive_verdict_name(enum receive_verdict verdict)
 {
@@ -173,7 +173,7 @@ static bool is_known_source(const struct port *port, const struct addr *source)
 
 	if (!config->verify_source_subnet || addr_is_unspecified(source))
 		return true;
-	if (config->allow_link_local_source && prefix_contains(&link_local, source))
+	if (config->allow_link_local_source && range_of_source(source) == RANGE_LINK_LOCAL)
 		return true;
 	return is_on_link(port, source);
 }

@@ -6,6 +6,7 @@
 
 #include "event.h"
 #include "router.h"
+#include "rules/range.h"
 #include "track.h"
 
 /* One record, or a v1/v2 message turned into one (tables 13 and 14). */
@@ -43,9 +44,17 @@ static int scratch_reserve(struct engine *engine, uint32_t n)
 }
 
 /*
- * The record's sources in order, without repetitions and without what no host can be (R-4.2.10-SRC)
- * or source-policy denies. Returns 0 or -ENOMEM.
+ * Does a source of the record count? None that is never routed (R-4.2.10-SRC); what source-policy
+ * denies cannot be asked for, but it can be refused.
  */
+static bool counts(const struct report *r, const struct addr *source)
+{
+	if (r->type == RECORD_BLOCK || is_exclude_type(r->type))
+		return range_of_source(source) == RANGE_ROUTED;
+	return settings_permit_source(&r->port->settings, source);
+}
+
+/* The record's sources that count, in order and without repetitions. Returns 0 or -ENOMEM. */
 static int take_sources(const struct report *r, struct change *c)
 {
 	struct engine *engine = r->port->engine;
@@ -56,8 +65,7 @@ static int take_sources(const struct report *r, struct change *c)
 	if (scratch_reserve(engine, r->n_sources))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < r->n_sources; i++) {
-		if (addr_is_unicast_source(&r->sources[i]) &&
-		    settings_permit_source(&r->port->settings, &r->sources[i]))
+		if (counts(r, &r->sources[i]))
 			engine->scratch[n++] = r->sources[i];
 	}
 	c->a = engine->scratch;
@@ -305,11 +313,16 @@ enum receive_verdict report_receive(struct port *port, const struct message *mes
 
 /* --- changed settings --- */
 
+/*
+ * In EXCLUDE mode a source that is not listed is forwarded, so one that is denied now stays:
+ * blocked, or until its timer ends, which no report renews any more.
+ */
 static bool keep_permitted(struct source *source, void *arg)
 {
 	struct change *c = arg;
 
-	if (settings_permit_source(&c->port->settings, &source->addr))
+	if (membership_mode(c->m) == FILTER_EXCLUDE ||
+	    settings_permit_source(&c->port->settings, &source->addr))
 		return true;
 	c->changed = true;
 	return false;

@@ -7,7 +7,7 @@
 #ifndef MEMBERSHIP_SET_H
 #define MEMBERSHIP_SET_H
 
-#include "addr.h"
+#include "base/addr.h"
 #include "timer.h"
 
 #define SOURCE_BLOCK_MAX 64

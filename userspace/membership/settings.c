@@ -4,15 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "rules/boundary.h"
+#include "rules/range.h"
 #include "set.h"
 
 #define DEFAULT_MTU 1500
-
-/* RFC 4607 section 1. */
-static const struct prefix default_ssm_range[] = {
-	PREFIX_V4(232, 0, 0, 0, 8),
-	{ .addr = { .b = { 0xff, 0x30 } }, .len = 12 },
-};
 
 static void *copy(const void *from, size_t n, size_t size)
 {
@@ -105,10 +101,6 @@ void settings_fill_defaults(struct port_config *config)
 		config->startup_query_count = config->robustness;
 	if (!config->mtu)
 		config->mtu = DEFAULT_MTU;
-	if (!config->n_ssm_range) {
-		config->ssm_range = default_ssm_range;
-		config->n_ssm_range = sizeof(default_ssm_range) / sizeof(default_ssm_range[0]);
-	}
 }
 
 int settings_init(struct settings *settings, const struct port_config *config)
@@ -146,71 +138,32 @@ void settings_fini(struct settings *settings)
 	*settings = (struct settings){ 0 };
 }
 
-static bool any_contains(const struct prefix *list, uint32_t n, const struct addr *a)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (prefix_contains(&list[i], a))
-			return true;
-	}
-	return false;
-}
-
-static bool policy_permits(const struct policy *policy, const struct addr *a)
-{
-	for (uint32_t i = 0; i < policy->n_rules; i++) {
-		if (prefix_contains(&policy->rules[i].prefix, a))
-			return policy->rules[i].permit;
-	}
-	return true;
-}
-
-/* 224.0.0.0/24 stays on its link (RFC 5771 section 4); 232.0.0.0 is reserved (RFC 4607 4.3). */
-bool group_is_routable(const struct addr *group)
-{
-	if (!addr_is_multicast(group))
-		return false;
-	if (addr_is_v4(group)) {
-		uint32_t g = addr_to_v4_host(group);
-
-		return g >> 8 != 0xe00000 && g != 0xe8000000;
-	}
-	return (group->b[1] & 0xf) > 2; /* RFC 4291 2.7: beyond the link */
-}
-
-/* RFC 2365 section 6.1: every boundary is one of the local scope too. */
-static bool is_local_scope(const struct addr *group)
-{
-	static const struct prefix local = PREFIX_V4(239, 255, 0, 0, 16);
-
-	return prefix_contains(&local, group);
-}
-
 bool settings_is_bounded(const struct settings *settings, const struct addr *group)
 {
 	const struct port_config *c = &settings->config;
 
-	return (c->n_boundary && is_local_scope(group)) ||
-	       any_contains(c->boundary, c->n_boundary, group);
+	return boundary_stops(c->boundary, c->n_boundary, group);
 }
 
 enum group_verdict settings_check_group(const struct settings *settings, const struct addr *group)
 {
-	if (!group_is_routable(group))
+	if (range_of_group(group) != RANGE_ROUTED)
 		return GROUP_BAD;
 	if (settings_is_bounded(settings, group) ||
-	    !policy_permits(&settings->config.group_policy, group))
+	    policy_denies(&settings->config.group_policy, group))
 		return GROUP_DENIED;
 	return GROUP_OK;
 }
 
 bool settings_is_ssm(const struct settings *settings, const struct addr *group)
 {
-	return any_contains(settings->config.ssm_range, settings->config.n_ssm_range, group);
+	return range_is_ssm(settings->config.ssm_range, settings->config.n_ssm_range, group);
 }
 
 bool settings_permit_source(const struct settings *settings, const struct addr *source)
 {
-	return policy_permits(&settings->config.source_policy, source);
+	return range_of_source(source) == RANGE_ROUTED &&
+	       !policy_denies(&settings->config.source_policy, source);
 }
 
 void port_config_init(struct port_config *config)

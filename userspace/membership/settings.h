@@ -35,10 +35,12 @@ enum group_verdict {
 	GROUP_DENIED, /* boundary or policy */
 };
 enum group_verdict settings_check_group(const struct settings *settings, const struct addr *group);
-/* Whether the group is one that is ever forwarded between links. */
-bool group_is_routable(const struct addr *group);
 bool settings_is_bounded(const struct settings *settings, const struct addr *group);
 bool settings_is_ssm(const struct settings *settings, const struct addr *group);
+/*
+ * May a source be asked for by name? What may not still can be refused: it stays in the lists of
+ * BLOCK and of EXCLUDE mode.
+ */
 bool settings_permit_source(const struct settings *settings, const struct addr *source);
 
 #endif

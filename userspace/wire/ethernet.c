@@ -8,8 +8,7 @@
 
 /* The part of the tag that says which VLAN; the rest is priority. */
 #define VLAN_ID 0x0fff
-/* Priority 6, internetwork control, as IGMP's IP precedence says. */
-#define VLAN_CONTROL (6 << 13)
+#define PRIORITY_SHIFT 13
 
 int ethernet_parse(const uint8_t *frame, size_t len, uint16_t vlan, uint16_t *type)
 {
@@ -25,7 +24,7 @@ int ethernet_parse(const uint8_t *frame, size_t len, uint16_t vlan, uint16_t *ty
 }
 
 size_t ethernet_build(uint8_t *frame, const uint8_t group_v4[static 4],
-		      const uint8_t source_mac[static 6], uint16_t vlan)
+		      const uint8_t source_mac[static 6], uint16_t vlan, uint8_t priority)
 {
 	size_t header = ETHERNET_HEADER_LEN + (vlan ? ETHERNET_TAG_LEN : 0);
 
@@ -38,7 +37,7 @@ size_t ethernet_build(uint8_t *frame, const uint8_t group_v4[static 4],
 	memcpy(frame + 6, source_mac, 6);
 	if (vlan) {
 		bytes_put_be16(frame + 12, ETHERNET_TYPE_VLAN);
-		bytes_put_be16(frame + 14, (uint16_t)(VLAN_CONTROL | vlan));
+		bytes_put_be16(frame + 14, (uint16_t)(priority << PRIORITY_SHIFT | vlan));
 	}
 	bytes_put_be16(frame + header - 2, ETHERNET_TYPE_IPV4);
 	return header;

@@ -17,12 +17,16 @@
  */
 int ethernet_parse(const uint8_t *frame, size_t len, uint16_t vlan, uint16_t *type);
 
+/* Priority of a frame, in its tag (IEEE 802.1Q): that of data, that of IGMP. */
+#define ETHERNET_PRIORITY_DATA 0
+#define ETHERNET_PRIORITY_CONTROL 6 /* internetwork control, as IGMP's IP precedence says */
+
 /*
  * Writes the header of an IPv4 packet to a multicast group, at most ETHERNET_HEADER_LEN +
  * ETHERNET_TAG_LEN octets: the low 23 bits of the group behind 01:00:5e (RFC 1112 section 6.4), a
- * tag unless vlan is 0. Returns its length.
+ * tag with this priority unless vlan is 0. Returns its length.
  */
 size_t ethernet_build(uint8_t *frame, const uint8_t group_v4[static 4],
-		      const uint8_t source_mac[static 6], uint16_t vlan);
+		      const uint8_t source_mac[static 6], uint16_t vlan, uint8_t priority);
 
 #endif

@@ -82,7 +82,7 @@ ssize_t wire_build(const struct message *message, const uint8_t source_mac[stati
 	len = igmp_build(message, frame + headers, size - headers);
 	if (len < 0)
 		return len;
-	ethernet_build(frame, destination, source_mac, vlan);
+	ethernet_build(frame, destination, source_mac, vlan, ETHERNET_PRIORITY_CONTROL);
 	ipv4_build(frame + link, source, destination, (size_t)len);
 	return (ssize_t)headers + len;
 }

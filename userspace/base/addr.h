@@ -3,8 +3,8 @@
  * Addresses of either family in 16 bytes: IPv6 as it is, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2).
  * The bytes stand in network order, so that comparing them as bytes compares the numbers.
  */
-#ifndef MEMBERSHIP_ADDR_H
-#define MEMBERSHIP_ADDR_H
+#ifndef BASE_ADDR_H
+#define BASE_ADDR_H
 
 #include <stdbool.h>
 #include <stddef.h>
