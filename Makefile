@@ -207,6 +207,7 @@ check-vm: deps-vm ## on Debian's own kernel, emulated: half an hour, not part of
 	$(Q)$(MAKE) --no-print-directory all build-tests deb
 	$(Q)tools/vm/run --timeout 7200 tools/vm/check
 	$(Q)tools/vm/run --timeout 1800 --systemd tools/vm/check systemd
+	$(Q)tools/vm/run --timeout 1800 --append lockdown=confidentiality tools/vm/check lockdown
 
 check-conformance: ## every requirement of docs/CONFORMANCE.md has the test it names
 	$(Q)tools/conformance docs/CONFORMANCE.md
