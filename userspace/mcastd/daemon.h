@@ -73,6 +73,8 @@ struct port_driver {
 	uint32_t mtu;
 	unsigned int n_queues; /* receive queues, with the program attached */
 	bool was_down;
+	bool grown; /* the MTU, and its driver is still to be asked */
+	char mtu_note[DATAPLANE_ERROR_MAX]; /* what it answered, if that is no */
 	bool works;			  /* native mode */
 	bool refused;			  /* native mode, as is known but from attaching it */
 	char note[DATAPLANE_ERROR_MAX];	  /* why native mode was refused */
