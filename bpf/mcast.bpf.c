@@ -153,7 +153,8 @@ static __noinline int forward(struct xdp_md *ctx)
 	if (route && !(route->flags & MCASTD_ROUTE_WANTED))
 		route = NULL;
 	out = route ? route_out(route, &at) : default_out(&f, &at);
-	if (out == MCASTD_OUT_NONE)
+	/* Nothing goes back, nor to the daemon for that. */
+	if (out == MCASTD_OUT_NONE || out == (MCASTD_OUT_PORT | at.slot))
 		return refuse_data(&f, &at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
 	if (route)
 		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);

@@ -25,7 +25,7 @@
 
 #define PORTS 5 /* 1 is the upstream */
 #define UP 1
-#define ROUNDS 40
+#define ROUNDS 25
 #define STEPS 60 /* of a round */
 #define PREFIXES 3
 #define WAIT_MS 5000
