@@ -31,9 +31,11 @@ int mcastd_egress(struct xdp_md *ctx)
 	stats = bpf_map_lookup_elem(&mcastd_pstats, slot);
 	if (!port || !stats)
 		return XDP_DROP;
-	if (!port_fits(&f, port, stats) || !port_finish(&f, port, stats))
-		return XDP_DROP;
-	return tag_set(ctx, &f, port->vlan) ? XDP_PASS : XDP_DROP;
+	if (port_fits(&f, port, stats) && port_finish(&f, port, stats) &&
+	    tag_set(ctx, &f, port->vlan))
+		return XDP_PASS;
+	stats->kept_back++;
+	return XDP_DROP;
 }
 
 SEC("xdp")

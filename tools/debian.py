@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-What Debian has in suites that this machine does not run: packages of other suites by an apt of our
-own, which leaves the machine's alone, and where they are kept.
+What Debian has in suites that this machine does not run: packages, by an apt of our own that leaves
+the machine's alone, and root file systems, by debootstrap; and where all of it is kept.
 """
 
 import contextlib
 import fcntl
 import os
 import shlex
+import shutil
 import subprocess
+import sys
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Kernels and roots are large: several trees may share them.
 CACHE = os.environ.get("MCASTD_CACHE") or os.path.join(TREE, "out")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+ROOTS = {"12": "bookworm", "13": "trixie", "sid": "sid"}
 LISTS_KEEP = 86400  # seconds
 
 
@@ -88,3 +91,40 @@ class Apt:
 
     def download(self, packages, directory):
         output("apt-get", *self.options, "download", *packages, cwd=directory)
+
+
+def root(name):
+    """The directory of the root file system of a Debian; made if need be, with as little as goes."""
+    if name not in ROOTS:
+        raise Unavailable(f"no Debian is called {name} here, but {', '.join(ROOTS)}")
+    directory = os.path.join(CACHE, "root", name)
+    with locked(os.path.dirname(directory)):
+        if not os.path.exists(directory):
+            print(f"debian: making {directory}", file=sys.stderr)
+            _make_root(ROOTS[name], directory)
+    return directory
+
+
+def own_out(name):
+    """Where the tree keeps what is built in that root; it is seen there as `out`."""
+    directory = os.path.join(TREE, "out", "root", f"{name}.out")
+    os.makedirs(directory, exist_ok=True)
+    return directory
+
+
+def _make_root(suite, directory):
+    new = directory + ".new"
+    shutil.rmtree(new, ignore_errors=True)
+    output("debootstrap", "--variant=minbase", "--include=make,kmod", f"--keyring={KEYRING}", suite, new,
+           mirror())
+    # How this machine's apt reaches the archive: through which proxy, and how fresh it must be.
+    reached = output("apt-config", "dump", "Acquire::http", "Acquire::https",
+                     "Acquire::Check-Valid-Until")
+    # The root is thrown away rather than repaired, and no service may start there.
+    for path, mode, text in (("etc/apt/apt.conf.d/90machine", 0o644, reached),
+                             ("etc/dpkg/dpkg.cfg.d/fast", 0o644, "force-unsafe-io\n"),
+                             ("usr/sbin/policy-rc.d", 0o755, "#!/bin/sh\nexit 101\n")):
+        with open(os.path.join(new, path), "w", encoding="ascii") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+    os.rename(new, directory)

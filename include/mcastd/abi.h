@@ -37,7 +37,7 @@
  * and flags of mcastd_abi, the program's name, mcastd_slots, and mcastd_xsks with its index.
  */
 #ifndef MCASTD_ABI_VERSION
-#define MCASTD_ABI_VERSION 3
+#define MCASTD_ABI_VERSION 4
 #endif
 
 #define MCASTD_PROGRAM "mcastd_ingress"
@@ -121,7 +121,11 @@ enum mcastd_port_flag {
 	MCASTD_PORT_ATTACHED = 1 << 4,	   /* the daemon attached the program, and will detach it */
 	MCASTD_PORT_GENERIC = 1 << 5,	   /* the program runs in generic mode */
 	MCASTD_PORT_DOWN = 1 << 6,	   /* nothing can leave it: it is in no set */
-	MCASTD_PORT_SHARES = 1 << 7,	   /* copies of what arrives here must not differ in tags */
+	/* For the next daemon, what was seen of the driver: */
+	MCASTD_PORT_NO_NATIVE = 1 << 7,	  /* it refused the program */
+	MCASTD_PORT_NO_TRANSMIT = 1 << 8, /* natively it could not be transmitted to */
+	MCASTD_PORT_REFUSES = 1 << 9,	  /* natively it refused frames */
+	MCASTD_PORT_SHARES = 1 << 10,	  /* copies of what arrives here must not differ in tags */
 };
 
 /* Value of mcastd_ports. */
@@ -243,6 +247,16 @@ struct mcastd_port_stats {
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
 	__u64 large_limited;		/* not given to the daemon (MCASTD_PUNT_LARGE): too many */
+	__u64 out_refused;		/* of out_packets: the driver did not take them */
+	__u64 kept_back;		/* by mcastd_egress, since out_refused was looked after */
+};
+
+/* What is known of frames that a port's driver did not take; per CPU. */
+struct mcastd_refusal {
+	__u64 incapable; /* ENXIO or EOPNOTSUPP: the driver cannot transmit as it is */
+	__u64 last_ns;	 /* CLOCK_MONOTONIC */
+	__u32 err;	 /* of the last one, errno; 0: it took fewer than it was given */
+	__u32 reserved;
 };
 
 /* Key of mcastd_unwanted: data that arrived and was not forwarded, for `mcastctl` to explain. */

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from bed import G, QUICK, Bed, S1, through
+from bed import G, QUICK, Bed, S1, learn_macs, through
 from lab import packet
 from lab.netns import run
 from test_limits import hear_on_queue
@@ -377,6 +377,19 @@ def test_program_replaced(lab):
         assert mcastd.log().count("already runs the XDP program foreign") == 1
 
 
+def test_interface_vanishes(lab):
+    """A port whose interface goes while it is looked at is absent, not failed; back, it works."""
+    bed = Bed(lab)
+    with bed.daemon(STEADY) as mcastd:
+        for _ in range(5):
+            bed.router.space.ip("link", "del", "d2")
+            wait_state(mcastd, "d2", "absent")
+            bed.router.space.ip_batch("link add d2 type veth peer name d2far",
+                                      "link set d2far up", "link set d2 up")
+            wait_state(mcastd, "d2", "up")
+        assert "cannot attach" not in mcastd.log() and "no such interface)" not in mcastd.log()
+
+
 # --- drivers without native support --------------------------------------------------------------
 
 def test_native_mode_refused(lab):
@@ -402,6 +415,23 @@ def test_native_mode_refused(lab):
         mcastd.wait(lambda: mcastd.interface("d1")["xdp-mode"] == "native", what="native mode")
         assert not note(mcastd, "d1")
         check(bed, bed.h1, bed.h3)
+
+
+def test_jumbo_frames(lab):
+    """D-MTU: what is larger than a page is not for native mode; generic mode carries it, whole."""
+    bed = Bed(lab)
+    for port, host in zip(bed.router.ports, bed.hosts):
+        bed.router.space.ip("link", "set", port.name, "mtu", "9000")
+        host.space.ip("link", "set", "eth0", "mtu", "9000")
+    with bed.daemon(STEADY) as mcastd:
+        for port in bed.router.ports:
+            assert mcastd.interface(port.name)["xdp-mode"] == "generic"
+        join(bed, mcastd, bed.h1, bed.h3)
+        learn_macs(mcastd, bed.router.ports)
+        for size in (4200, 8900):
+            frames = [bed.source.send_data(G, bytes(size), flags_offset=flags)
+                      for flags in (0, DONT_FRAGMENT)]
+            bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
 
 
 def test_bridge_as_a_port(lab):

@@ -29,11 +29,17 @@ def test_modes(lab, mode, number):
         bed.check_forwarding(mcastd)
 
 
-def need_features(bed):
-    """Skips the test where nothing tells which interfaces can transmit XDP frames."""
+def tells_features(bed):
+    """Does the kernel tell which interfaces can transmit XDP frames?"""
     try:
         bed.router.space.run("genl", "ctrl", "get", "name", "netdev")
     except LabError:
+        return False
+    return True
+
+
+def need_features(bed):
+    if not tells_features(bed):
         pytest.skip("this kernel has no XDP features of interfaces (netlink family netdev)")
 
 
@@ -85,11 +91,50 @@ def test_peer_loses_and_regains_gro(lab):
 
 
 def test_native_demanded_where_it_cannot_be(lab):
-    """xdp-mode = native on plain veth: forwards nothing there, and says so instead of hiding it."""
+    """xdp-mode = native on plain veth: nobody loses the stream, and each port says what it is."""
     bed = Bed(lab, gro=False)
+    need_features(bed)
     with bed.daemon(FAST + "xdp-mode = native\n") as mcastd:
-        assert "d1" in mcastd.log()
-        assert mcastd.interface("d1")["xdp-mode"] == "native"
+        for port in bed.router.ports:
+            assert mcastd.interface(port.name)["xdp-mode"] == "generic"
+            assert "has no XDP transmit" in mcastd.interface(port.name)["xdp-note"]
+            assert f"{port.name}: its driver has no XDP transmit" in mcastd.log()
+        bed.check_forwarding(mcastd)
+
+
+ALONE = "mcastd is alone on its interfaces"
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_dispatcher_or_not(lab, mode):
+    """
+    Where libxdp's dispatcher cannot be had the program is attached without, on every port, and one
+    line says so and why, in the kernel's words; where it can, nothing is said.
+    """
+    bed = Bed(lab)
+    with bed.daemon(FAST + f"xdp-mode = {mode}\n") as mcastd:
+        names = {program(bed, port)["prog"].get("name") for port in bed.router.ports}
+        mcastd.reload()
+        told = [line for line in mcastd.log().splitlines() if ALONE in line]
+        if names == {"xdp_dispatcher"}:
+            assert not told
+        else:
+            assert names == {"mcastd_ingress"}
+            assert len(told) == 1 and "failed (" in told[0], told
+            assert "Operation not permitted" in told[0] or "packet data" in told[0], told
+        bed.check_forwarding(mcastd)
+
+
+def test_dispatcher_without_its_file_system(lab, monkeypatch):
+    """Whatever libxdp lacks, here the BPF file system where it looks for it: attached alone."""
+    monkeypatch.setenv("LIBXDP_BPFFS", "/nonexistent")
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        assert {program(bed, port)["prog"].get("name") for port in bed.router.ports} == {
+            "mcastd_ingress"}
+        told = [line for line in mcastd.log().splitlines() if ALONE in line]
+        assert len(told) == 1 and "bpffs" in told[0], told
+        bed.check_forwarding(mcastd)
 
 
 def load(bed, port, pins):

@@ -278,7 +278,6 @@ static void add_port(struct daemon_sim *sim, unsigned int slot, const char *name
 			       .open = true,
 			       .ifindex = IFINDEX(slot),
 			       .address = own,
-			       .all_multicast_fd = -1,
 			       .n_queues = 1 };
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	port->queues[0] = (struct port_queue){ .port = port, .xsk = socket_of(slot) };

@@ -29,6 +29,7 @@ static const char *const typical =
 	"   \"data\": {\"arrived\": {\"forwarded\": 9, \"no-route\": 10},"
 	"             \"forwarded-bytes\": 9007199254740993, \"sent-packets\": 11,"
 	"             \"sent-bytes\": 12, \"ttl-threshold\": 13, \"too-big\": 14,"
+	"             \"transmit-refused\": 45,"
 	"             \"fragment-limited\": 44}}],"
 	"  \"http\": {\"restarts\": 2}},"
 	" \"flows\": {\"flows\": ["
@@ -68,6 +69,7 @@ static const char *const typical_samples[] = {
 	"mcastd_interface_sent_bytes_total{interface=\"eth1\"} 12",
 	"mcastd_interface_unsent_packets_total{interface=\"eth1\",reason=\"ttl-threshold\"} 13",
 	"mcastd_interface_unsent_packets_total{interface=\"eth1\",reason=\"too-big\"} 14",
+	"mcastd_interface_unsent_packets_total{interface=\"eth1\",reason=\"transmit-refused\"} 45",
 	"mcastd_interface_unfragmented_packets_total{interface=\"eth1\"} 44",
 	"mcastd_flows 42",
 	"mcastd_flows_omitted 41",

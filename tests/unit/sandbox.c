@@ -32,6 +32,10 @@
 #define ABSENT 2 /* ENOSYS */
 #define BROKEN 3
 
+/* Of newer kernels than some headers are. */
+#define TOKEN_CREATE 36
+#define COMMON_ATTRS (1 << 16)
+
 static char self[] = "/proc/self/exe";
 
 /* A call of which only the number and some arguments matter. */
@@ -74,6 +78,7 @@ static const struct call of_neither[] = {
 	{ "bpf(PROG_GET_NEXT_ID)", SYS_bpf, { BPF_PROG_GET_NEXT_ID } },
 	{ "bpf(TASK_FD_QUERY)", SYS_bpf, { BPF_TASK_FD_QUERY } },
 	{ "bpf(LINK_UPDATE)", SYS_bpf, { BPF_LINK_UPDATE } },
+	{ "bpf(LINK_UPDATE), common attributes", SYS_bpf, { BPF_LINK_UPDATE | COMMON_ATTRS } },
 };
 
 /* Of these the daemon needs some, what serves HTTP none. */
@@ -82,6 +87,8 @@ static const struct call of_daemon[] = {
 	{ "bpf(OBJ_GET)", SYS_bpf, { BPF_OBJ_GET } },
 	{ "bpf(MAP_GET_FD_BY_ID)", SYS_bpf, { BPF_MAP_GET_FD_BY_ID } },
 	{ "bpf(PROG_LOAD)", SYS_bpf, { BPF_PROG_LOAD } },
+	{ "bpf(PROG_LOAD), common attributes", SYS_bpf, { BPF_PROG_LOAD | COMMON_ATTRS } },
+	{ "bpf(TOKEN_CREATE)", SYS_bpf, { TOKEN_CREATE } },
 	{ "open", SYS_openat, { AT_FDCWD, (long)self, O_RDONLY } },
 	{ "socket(AF_NETLINK)", SYS_socket, { AF_NETLINK, SOCK_RAW } },
 	{ "socket(AF_INET)", SYS_socket, { AF_INET, SOCK_STREAM } },
@@ -238,6 +245,44 @@ static void test_ordinary_things_work(void **state)
 	assert_int_equal(end_of(pid), DONE);
 }
 
+static void test_missing_capabilities(void **state)
+{
+	const cap_value_t caps[] = { CAP_NET_ADMIN, CAP_SYS_ADMIN };
+	char names[32];
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		bool same = !privilege_keep(NULL, 0) &&
+			    privilege_missing(caps, 2, names, sizeof(names)) == 2 &&
+			    strcmp(names, "NET_ADMIN,SYS_ADMIN") == 0;
+
+		same = same && privilege_missing(caps, 2, names, 6) == 2 &&
+		       strcmp(names, "NET_A") == 0;
+		_exit(same && privilege_missing(caps, 0, names, 6) == 0 ? DONE : BROKEN);
+	}
+	assert_int_equal(end_of(pid), DONE);
+}
+
+static void test_user_namespace(void **state)
+{
+	pid_t pid;
+	int end;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		if (privilege_in_user_namespace() || unshare(CLONE_NEWUSER))
+			_exit(ABSENT);
+		_exit(privilege_in_user_namespace() ? DONE : BROKEN);
+	}
+	end = end_of(pid);
+	if (end == ABSENT)
+		skip(); /* in one already, or none can be made */
+	assert_int_equal(end, DONE);
+}
+
 static void test_names(void **state)
 {
 	enum privilege_filter filter;
@@ -262,6 +307,8 @@ int main(void)
 		cmocka_unit_test(test_clone3_is_absent),
 		cmocka_unit_test(test_off_filters_nothing),
 		cmocka_unit_test(test_ordinary_things_work),
+		cmocka_unit_test(test_missing_capabilities),
+		cmocka_unit_test(test_user_namespace),
 		cmocka_unit_test(test_names),
 	};
 

@@ -17,9 +17,11 @@ end into that of the host (or of the switch, with lan=True); the end of a namesp
 
 threes() takes the cards in the order of the command line, so this says which kinds a test mixes.
 `needs_cards(3)` is for tests that choose for themselves out of cards(). What a test changes at a
-card (ethtool -K, MTU, carrier) it changes back: the card is used again. Where a card can have
-several queues it has all of them; frames spread over them by the hash of their addresses, and
-router.settle() has seen the end of one queue only: wait for what is to come.
+card (ethtool -K, MTU, carrier) it changes back: the card is used again. A card has as many queues
+as the command line says, if there are as many processors (--cpus; more queues than processors in
+use make virtio_net crash the kernel with the first frame that XDP transmits). Frames spread over
+them by the hash of their addresses, and router.settle() has seen the end of one queue only: wait
+for what is to come.
 
 The far end has no multicast or VLAN filter, no offloads, and a single queue.
 """
@@ -140,19 +142,8 @@ class CardPort(Port):
     def _link(self, space, ifname):
         near = self.router.space
         self.card.move(near, self.name, space, ifname)
-        self.use_all_queues()
         near.ip("address", "add", f"{self.address}/{self.prefix_length}", "dev", self.name)
         self.mac = self.router.link(self.name)["address"]
-
-    def use_all_queues(self):
-        """The driver's default is a queue for each processor, and the machine has few."""
-        try:
-            text = self.router.space.run("ethtool", "-l", self.name)
-        except LabError:  # the driver does not know the question
-            return
-        counts = [int(count) for count in re.findall(r"Combined:\s+(\d+)", text)]
-        if len(counts) == 2 and counts[0] > counts[1]:
-            self.router.space.run("ethtool", "-L", self.name, "combined", str(counts[0]))
 
     def statistics(self, pattern):
         """Counters of the driver (ethtool -S) whose name matches."""

@@ -2,11 +2,13 @@
 """mcastd beside another XDP program on the same interface, by the dispatcher of libxdp."""
 
 import contextlib
+import os
 
 import pytest
 
 from bed import G, S1, S2, Bed, through
 from lab import LabError
+from lab.netns import run
 
 
 class Filter:
@@ -91,3 +93,59 @@ def test_filter_stays(lab):
     mcastd.stop(left=("u",))
     assert "xdpfilt" in bed.router.space.run("xdp-filter", "status")
     assert "mcastd_ingress" not in bed.router.space.run("xdp-loader", "status", "u")
+
+
+def small_program(lab):
+    """An XDP program that passes everything, as an object file that a dispatcher takes."""
+    source, path = (os.path.join(lab.dir, f"small.{kind}") for kind in ("c", "bpf"))
+    with open(source, "w", encoding="ascii") as file:
+        file.write('struct xdp_md;\n'
+                   '__attribute__((section("xdp"), used)) int small(struct xdp_md *c)'
+                   ' { return 2; }\n'
+                   'char _license[] __attribute__((section("license"), used)) = "GPL";\n')
+    run(["clang", "-O2", "-g", "-target", "bpf", "-c", "-o", path, source])
+    return path
+
+
+def descriptors(mcastd):
+    return len(os.listdir(f"/proc/{mcastd.process.pid}/fd"))
+
+
+def test_no_room_in_the_dispatcher(lab):
+    """
+    Ten programs are all that a dispatcher runs: the port fails and says beside what; what it costs
+    to try again is nothing that grows. When there is room, it is taken.
+    """
+    bed = Bed(lab)
+    path = small_program(lab)
+    bed.router.space.run("xdp-loader", "load", "-m", "native", "d1", path)
+    need_dispatcher(bed, bed.d1)
+    bed.router.space.run("xdp-loader", "load", "-m", "native", "d1", *[path] * 9)
+    mcastd = bed.daemon(start=False)
+    mcastd.start(ready=False)
+    mcastd.wait_notification("READY=1", 60)
+    note = mcastd.interface("d1")["xdp-note"]
+    assert mcastd.interface("d1")["state"] == "failed"
+    assert "already runs the XDP program small" in note and "cannot run beside it" in note
+    assert "slots" in note, note  # libxdp's own words
+    before = descriptors(mcastd)
+    for n in range(10):
+        bed.router.space.ip("link", "set", "d1", "alias", f"name {n}")
+        mcastd.interface("d1")
+    assert descriptors(mcastd) == before
+    bed.router.space.run("xdp-loader", "unload", "d1", "--all")
+    mcastd.wait(lambda: mcastd.interface("d1")["state"] == "up", 60, "the port to come up")
+    mcastd.stop()
+
+
+def test_descriptors(lab):
+    """Looking after a port in a dispatcher leaves no descriptors open (libxdp 1.3.1 does)."""
+    bed = Bed(lab)
+    with bed.daemon() as mcastd:
+        need_dispatcher(bed, bed.d1)
+        mcastd.interface("d1")
+        before = descriptors(mcastd)
+        for n in range(10):
+            bed.router.space.ip("link", "set", "d1", "alias", f"name {n}")
+            mcastd.interface("d1")
+        assert descriptors(mcastd) == before

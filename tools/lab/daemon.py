@@ -164,6 +164,8 @@ class Daemon:
 
         try:
             wait_for(told, timeout)
+        except DaemonFailed:
+            raise
         except AssertionError:
             self.fail(f"no {line} within {timeout} s; told {self.notifications}")
 
@@ -244,10 +246,11 @@ class Daemon:
 
     # --- the end -----------------------------------------------------------------------------
 
-    def stop(self, number=signal.SIGTERM, left=()):
+    def stop(self, number=signal.SIGTERM, left=(), all_multicast=()):
         """
         Ends it and asserts status 0, and that nothing is left behind: no XDP program on the ports
-        (but on those named in left), no pin, no control socket, no all-multicast.
+        (but on those named in left), no pin, no control socket, no all-multicast (but on those
+        that had it before).
         """
         if self.process.poll() is not None:
             self.fail(f"had ended before, with status {self.process.returncode}")
@@ -266,7 +269,7 @@ class Daemon:
             link = self.router.link(port.name)
             if "xdp" in link and port.name not in left:
                 self.fail(f"left a program on {port.name}: {link['xdp']}")
-            if link["allmulti"]:
+            if link["allmulti"] and port.name not in all_multicast:
                 self.fail(f"left {port.name} receiving all multicast")
 
     def crash(self):

@@ -2,6 +2,7 @@
 """The virtual machine: what it starts with, and qemu."""
 
 import contextlib
+import glob
 import os
 import shlex
 import shutil
@@ -10,7 +11,7 @@ import sys
 import tempfile
 
 from cards import with_cards
-from debian import Unavailable
+from debian import TREE, Unavailable, own_out, root
 from kernel import KERNELS as WORK
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,10 +61,34 @@ def write_job(path, options, kernel):
                 file.write(f"export {name}={shlex.quote(value)}\n")
 
 
+def seen(options):
+    """The words of the kernel's command line that say what of this machine the guest sees."""
+    if not options.root:
+        return []
+    binds = [(TREE, TREE), (own_out(options.root), os.path.join(TREE, "out")), (WORK, WORK)]
+    return [f"vm.root={root(options.root)}", *(f"vm.bind={source}:{target}"
+                                              for source, target in binds)]
+
+
+def emulator(name):
+    """qemu: that of this machine, or of another Debian's root, with the libraries there."""
+    program = "qemu-system-x86_64"
+    if not name:
+        return [program]
+    files = os.path.join(root(name), "usr")
+    (libraries,) = glob.glob(os.path.join(files, "lib", "*-linux-gnu"))
+    if not os.path.exists(os.path.join(files, "bin", program)):
+        raise Unavailable(f"no qemu in the root of {name}: tools/root {name} make deps-vm")
+    return [os.path.join(libraries, "ld-linux-x86-64.so.2"), "--library-path", libraries,
+            os.path.join(files, "bin", program), "-L", os.path.join(files, "share", "qemu"),
+            "-L", os.path.join(files, "share", "seabios")]
+
+
 def qemu_argv(options, kernel, job_dir, log):
-    words = ["console=ttyS0", "panic=-1", "mitigations=off",
+    words = ["console=ttyS0", "panic=-1", "mitigations=off", *seen(options), *options.parameters,
              f"vm.guest={os.path.join(HERE, 'guest')}", f"vm.job={os.path.join(job_dir, 'job')}"]
-    return ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
+    monitor = f"socket,path={os.path.join(job_dir, 'monitor')}"
+    return [*emulator(options.qemu), "-nodefaults", "-no-reboot", "-display", "none",
             "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
             "-smp", str(options.cpus), "-m", f"{options.memory}M",
             "-kernel", kernel.image,
@@ -75,9 +100,9 @@ def qemu_argv(options, kernel, job_dir, log):
             "-chardev", f"file,id=status,path={os.path.join(job_dir, 'status')}",
             "-device", "virtserialport,chardev=status,name=status",
             # qemu listens to the guest (QMP): to take off a card, or its carrier.
-            "-chardev", f"socket,id=monitor,path={os.path.join(job_dir, 'monitor')},server=on,wait=off",
+            "-chardev", f"{monitor},id=monitor,server=on,wait=off",
             "-mon", "chardev=monitor,mode=control",
-            "-chardev", f"socket,id=monitor-port,path={os.path.join(job_dir, 'monitor')}",
+            "-chardev", f"{monitor},id=monitor-port",
             "-device", "virtserialport,chardev=monitor-port,name=monitor",
             "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,"
                        "multidevs=remap"]

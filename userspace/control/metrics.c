@@ -236,7 +236,7 @@ static void put_interface_up(FILE *out, const struct family *family, const json_
 static void interface_not_sent(FILE *out, const struct family *family, const json_t *row,
 			       struct label name)
 {
-	static const char *const reasons[] = { "ttl-threshold", "too-big" };
+	static const char *const reasons[] = { "ttl-threshold", "too-big", "transmit-refused" };
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		struct label labels[] = { name, { "reason", reasons[i] }, { NULL, NULL } };
@@ -289,6 +289,10 @@ static const struct family families[] = {
 	{ "mcastd_interface_xdp_lost_total", "counter",
 	  "How often somebody else took the XDP program off the interface.", put_interface,
 	  "xdp-lost", NULL },
+	{ "mcastd_interface_card_lost_total", "counter",
+	  "How often somebody else undid settings of the card.", put_interface, "card-lost", NULL },
+	{ "mcastd_interface_card_failed_total", "counter",
+	  "How often settings of the card could not be made.", put_interface, "card-failed", NULL },
 
 	{ "mcastd_igmp_received_messages_total", "counter", "IGMP messages received, by type.",
 	  put_statistics, "received", "type" },

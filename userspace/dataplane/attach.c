@@ -190,11 +190,11 @@ const char *dataplane_no_dispatcher(const struct dataplane *dp)
 	return dp->no_dispatcher[0] ? dp->no_dispatcher : NULL;
 }
 
-static int exchange_program(struct dataplane *dp, unsigned int ifindex, uint32_t old_id,
-			    enum dataplane_mode mode)
+/* In one step. fd: of the new program, or -errno, which is returned. */
+static int exchange_program(unsigned int ifindex, uint32_t old_id, int fd, enum dataplane_mode mode)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
-	int fd = load_program(dp), err;
+	int err;
 
 	if (fd < 0)
 		return fd;
@@ -226,7 +226,7 @@ static int replace_program(struct dataplane *dp, unsigned int ifindex, uint32_t 
 
 	words_forget();
 	if (!found->dispatcher) {
-		err = exchange_program(dp, ifindex, old_id, mode);
+		err = exchange_program(ifindex, old_id, load_program(dp), mode);
 	} else {
 		if (!found->prog_id || found->prog_id == old_id)
 			err = attach_by_libxdp(dp, ifindex, mode, found);
@@ -294,10 +294,16 @@ static int attach_in_mode(struct dataplane *dp, struct refusal *asked, struct fo
 		*asked = *before;
 		return asked->err;
 	}
-	asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
-	if (!asked->err)
-		return 0;
-	words_of(asked->err, asked->why);
+	if (asked->mode == DATAPLANE_MODE_NATIVE &&
+	    hazard_in_native_mode(dp, asked->ifindex, asked->why)) {
+		asked->err = -EOPNOTSUPP;
+	} else {
+		asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
+		if (!asked->err)
+			return 0;
+		words_of(asked->err, asked->why);
+	}
+	asked->state = refusal_state(asked->ifindex);
 	if (!refusal_is_passing(asked->err))
 		refusal_remember(dp, asked);
 	return asked->err;
@@ -342,7 +348,10 @@ static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane
 	if (err)
 		return fail_attach(err, native.why, generic.why, error);
 	if (native.err) {
-		/* Generic mode has turned receive offloads off, which is no reason to try again. */
+		/*
+		 * With the state it had: generic mode turns LRO off, and if that was the reason
+		 * native mode is to be had now.
+		 */
 		refusal_remember(dp, &native);
 		tell_fallback(native.why, error);
 	}
@@ -383,7 +392,9 @@ bool dataplane_attached(struct dataplane *dp, unsigned int ifindex)
 static int adopt_program(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
 			 bool ours, struct found *found, struct dataplane_error *error)
 {
-	bool other_mode = mode != DATAPLANE_MODE_AUTO && mode != found->mode;
+	bool other_mode = mode == DATAPLANE_MODE_AUTO
+				  ? ours && found->mode == DATAPLANE_MODE_GENERIC
+				  : mode != found->mode;
 	char name[IF_NAMESIZE];
 	int fd;
 
@@ -408,6 +419,63 @@ static int adopt_program(struct dataplane *dp, unsigned int ifindex, enum datapl
 	return replace_program(dp, ifindex, found->prog_id, found, error);
 }
 
+/* --- asking again --- */
+
+/* A second program takes the place of the first, and gives it back. */
+static int ask_alone(struct dataplane *dp, unsigned int ifindex, const struct found *found)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	struct bpf_object *object;
+	int err = dataplane_open_program(dp, &object);
+
+	if (err)
+		return err;
+	err = bpf_object__load(object);
+	if (!err)
+		err = bpf_obj_get_info_by_fd(program_fd(object), &info, &size);
+	if (!err)
+		err = exchange_program(ifindex, found->prog_id, program_fd(object), found->mode);
+	if (!err)
+		exchange_program(ifindex, info.id, load_program(dp), found->mode);
+	bpf_object__close(object);
+	return err;
+}
+
+/* libxdp makes a new dispatcher for whatever comes or goes: a second program comes, and the first
+ * goes. */
+static int ask_dispatcher(struct dataplane *dp, unsigned int ifindex, const struct found *found)
+{
+	struct found both;
+	int err = attach_by_libxdp(dp, ifindex, found->mode, &both);
+
+	return err ? err : detach_program(ifindex, found->prog_id, found->mode);
+}
+
+int dataplane_ask_again(struct dataplane *dp, unsigned int ifindex, struct dataplane_error *error)
+{
+	struct attachment *at = attach_find(dp, ifindex);
+	struct refusal native = { .ifindex = ifindex, .mode = DATAPLANE_MODE_NATIVE };
+	struct found found;
+
+	if (!at || !at->ours || at->other_id || at->mode != DATAPLANE_MODE_NATIVE)
+		return 0;
+	look(dp, ifindex, &found);
+	if (found.prog_id != at->prog_id || found.other_id || found.mode != at->mode)
+		return 0;
+	words_forget();
+	native.beside = found.dispatcher;
+	native.err = found.dispatcher ? ask_dispatcher(dp, ifindex, &found)
+				      : ask_alone(dp, ifindex, &found);
+	words_of(native.err, native.why);
+	look(dp, ifindex, &found);
+	at->prog_id = found.prog_id;
+	if (!native.err || refusal_is_passing(native.err))
+		return 0;
+	refusal_remember(dp, &native);
+	return dataplane_fail(error, native.err, "%s", native.why);
+}
+
 /* It is attached already in a mode that will do. */
 static bool stays_attached(struct dataplane *dp, const struct attachment *at,
 			   enum dataplane_mode mode, struct dataplane_error *error)
@@ -416,13 +484,14 @@ static bool stays_attached(struct dataplane *dp, const struct attachment *at,
 
 	if (at->other_id || mode == at->mode)
 		return true;
-	if (mode == DATAPLANE_MODE_AUTO) {
-		refusal = refusal_find(dp, at->ifindex, DATAPLANE_MODE_NATIVE);
-		if (refusal && at->mode == DATAPLANE_MODE_GENERIC)
-			tell_fallback(refusal->why, error);
+	if (mode != DATAPLANE_MODE_AUTO)
+		return false;
+	if (!at->ours)
 		return true;
-	}
-	return false;
+	refusal = refusal_find(dp, at->ifindex, DATAPLANE_MODE_NATIVE);
+	if (refusal)
+		tell_fallback(refusal->why, error);
+	return (at->mode == DATAPLANE_MODE_GENERIC) == (refusal != NULL);
 }
 
 int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode,
@@ -431,6 +500,7 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	struct attachment *at = attach_find(dp, ifindex);
 	unsigned int slot = dataplane_port_slot(dp, ifindex);
 	bool ours = slot && dp->ports[slot].flags & MCASTD_PORT_ATTACHED;
+	struct refusal native = { 0 };
 	struct found found;
 	int err = 0;
 
@@ -439,6 +509,11 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 		return 0;
 	}
 	if (at) {
+		/* Natively, and the driver would not take it any more: dataplane_ask_again(). */
+		if (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE) {
+			native = *refusal_find(dp, ifindex, at->mode);
+			mode = DATAPLANE_MODE_GENERIC;
+		}
 		ours = at->ours;
 		*at = dp->attachments[--dp->n_attachments];
 	}
@@ -460,6 +535,8 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 			detach_program(ifindex, found.prog_id, found.mode);
 		return dataplane_fail(error, err, "out of memory");
 	}
+	if (native.err) /* as in attach_new() */
+		refusal_remember(dp, &native);
 	*got = found.mode;
 	return 0;
 }
@@ -506,5 +583,6 @@ void attach_close(struct dataplane *dp, bool keep)
 		dataplane_detach(dp, dp->attachments[0].ifindex);
 	free(dp->attachments);
 	free(dp->refusals);
+	free(dp->sights);
 	bpf_object__close(dp->ingress);
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -118,11 +120,8 @@ static int fail_errno(struct dataplane_error *error, int err, const char *what)
 {
 	char why[WORDS_MAX];
 
-	if (err == -EPERM)
-		return dataplane_fail(error, err,
-				      "%s: not permitted: run as root, or with the capabilities "
-				      "NET_ADMIN, NET_RAW and SYS_ADMIN",
-				      what);
+	if (err == -EPERM) /* why, the daemon knows */
+		return dataplane_fail(error, err, "%s: not permitted", what);
 	words_of(err, why);
 	return dataplane_fail(error, err, "%s: %s", what, why);
 }
@@ -180,14 +179,15 @@ static bool any_pin_missing(const struct dataplane *dp)
 	return false;
 }
 
-/* All pins, those that this version does not know included. */
+/* All pins, those that this version does not know included; not what no version gives up. */
 static void remove_pins(const struct dataplane *dp)
 {
 	DIR *dir = opendir(dp->dir);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0)
+		if (strncmp(entry->d_name, "mcastd_", strlen("mcastd_")) == 0 &&
+		    strcmp(entry->d_name, CARDS_MAP) != 0)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	if (dir)
 		closedir(dir);
@@ -266,7 +266,7 @@ static int fail_load(struct dataplane_error *error, int err, const char *what)
 }
 
 /* Another object than the first uses the maps of the first. */
-static int reuse_maps(const struct dataplane *dp, struct bpf_object *object)
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object)
 {
 	int err = 0;
 
@@ -289,7 +289,7 @@ int dataplane_open_program(const struct dataplane *dp, struct bpf_object **objec
 	*object = bpf_object__open_mem(image, size, NULL);
 	if (!*object)
 		return -errno;
-	err = reuse_maps(dp, *object);
+	err = dataplane_reuse_maps(dp, *object);
 	if (err)
 		bpf_object__close(*object);
 	return err;
@@ -350,7 +350,7 @@ static int load_egress(struct dataplane *dp, struct dataplane_error *error)
 	if (!object)
 		return fail_errno(error, -errno, "opening the BPF programs");
 	dp->objects[1] = object;
-	err = reuse_maps(dp, object);
+	err = dataplane_reuse_maps(dp, object);
 	if (!err)
 		err = bpf_object__load(object);
 	if (err)
@@ -379,22 +379,55 @@ static void *map_memory(struct dataplane *dp, enum map map, size_t size)
 /* --- open ---------------------------------------------------------------------------------------
  */
 
+/* Counters have a part for each. */
+static int count_cpus(struct dataplane *dp, struct dataplane_error *error)
+{
+	int n = libbpf_num_possible_cpus();
+
+	if (n <= 0)
+		return dataplane_fail(error, -ENOENT,
+				      "the number of CPUs cannot be read: mount sysfs (mount -t "
+				      "sysfs sysfs /sys)");
+	dp->n_cpus = (unsigned int)n;
+	return 0;
+}
+
+/* The file system of a directory, or of its parent, if that is what there is. */
+static int stat_existing(const char *dir, struct statfs *fs)
+{
+	char *copy;
+	int err;
+
+	if (statfs(dir, fs) == 0)
+		return 0;
+	copy = strdup(dir);
+	err = copy ? statfs(dirname(copy), fs) : -1;
+	free(copy);
+	return err;
+}
+
 static int open_dir(struct dataplane *dp, struct dataplane_error *error)
 {
-	bool made = mkdir(dp->dir, 0700) == 0;
+	int made = mkdir(dp->dir, 0700) ? errno : 0;
 	struct statfs fs;
 
-	if (!made && errno != EEXIST && errno != ENOENT)
-		return dataplane_fail(error, -errno, "%s: the directory cannot be made: %s",
-				      dp->dir, strerror(errno));
-	if (statfs(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
-		if (made)
+	if (stat_existing(dp->dir, &fs) || (uint32_t)fs.f_type != BPF_FS_MAGIC) {
+		if (!made)
 			rmdir(dp->dir);
 		return dataplane_fail(error, -ENOENT,
 				      "%s is not on a BPF file system: mount one (mount -t bpf bpf "
 				      "/sys/fs/bpf), or give another directory (--bpffs)",
 				      dp->dir);
 	}
+	if (fs.f_flags & ST_RDONLY)
+		return dataplane_fail(error, -EROFS,
+				      "%s is on a BPF file system that may only be read: a "
+				      "container needs it writable (-v /sys/fs/bpf:/sys/fs/bpf), a "
+				      "service without ProtectKernelTunables=",
+				      dp->dir);
+	if (made && made != EEXIST)
+		return dataplane_fail(error, -made, "%s: the directory cannot be made: %s", dp->dir,
+				      strerror(made));
 	dp->dir_fd = open(dp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dp->dir_fd >= 0 && flock(dp->dir_fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 		return dataplane_fail(error, -EBUSY,
@@ -463,9 +496,11 @@ static int open_state(struct dataplane *dp, struct dataplane_error *error)
 
 static void free_dataplane(struct dataplane *dp)
 {
+	xmit_close(dp);
 	route_close(dp);
 	prefix_maps_close(dp);
 	set_close(dp);
+	card_close(dp);
 	if (dp->ports)
 		munmap(dp->ports, mapped_size(dp->map_entries[MAP_PORTS], sizeof(*dp->ports)));
 	if (dp->direct)
@@ -498,12 +533,14 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 	}
 	dp->stamp = 1;
 	dp->dir_fd = -1;
-	dp->n_cpus = (unsigned int)libbpf_num_possible_cpus();
+	dp->cards_fd = -1;
 	if (getrandom(&dp->hash_seed, sizeof(dp->hash_seed), GRND_NONBLOCK) < 0)
 		dp->hash_seed = (uintptr_t)dp;
 	words_listen();
 
-	err = open_dir(dp, error);
+	err = count_cpus(dp, error);
+	if (!err)
+		err = open_dir(dp, error);
 	if (!err)
 		err = check_pins(dp, error);
 	if (err) {
@@ -511,7 +548,11 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		free_dataplane(dp);
 		return err;
 	}
-	err = load_maps(dp, options, pinned, error);
+	err = card_open(dp);
+	if (err)
+		fail_errno(error, err, "the map of card settings");
+	if (!err)
+		err = load_maps(dp, options, pinned, error);
 	if (!err)
 		err = load_egress(dp, error);
 	dp->copies.kind = options->copies;
@@ -521,7 +562,10 @@ int dataplane_open(struct dataplane **dataplane, const struct dataplane_options 
 		err = open_state(dp, error);
 	if (!err)
 		err = check_broadcast(dp, error);
+	if (!err)
+		dp->trace_error = xmit_open(dp);
 	if (err) {
+		card_unpin(dp);
 		unpin_maps(dp, pinned);
 		free_dataplane(dp);
 		return err;
@@ -538,6 +582,7 @@ void dataplane_close(struct dataplane *dp, bool keep)
 		port_clear(dp);
 	attach_close(dp, keep);
 	if (!keep) {
+		card_unpin(dp);
 		route_clear(dp);
 		if (dp->ours)
 			unpin_maps(dp, NULL);

@@ -59,6 +59,16 @@ struct dataplane_port {
 	bool drop_unknown;
 	bool check_origin; /* only sources that live here; see dataplane_origins_set() */
 	uint32_t vlan;	   /* 0: untagged */
+	/* For dataplane_port_recall(): */
+	bool no_native;	  /* the driver refused the program */
+	bool no_transmit; /* natively it could not be transmitted to */
+	bool refuses;	  /* natively it refused frames */
+};
+
+/* What is left of a port in maps that were taken over. */
+struct dataplane_memory {
+	uint32_t mtu; /* 0: there is no such port */
+	bool generic, no_native, no_transmit, refuses;
 };
 
 /* Room for one message of what went wrong and what to do about it. */
@@ -93,10 +103,18 @@ const struct dataplane_copies *dataplane_copies(const struct dataplane *dataplan
 const uint8_t *dataplane_source_mac(const struct dataplane *dataplane, unsigned int slot);
 
 /*
- * Can this interface transmit frames that XDP redirects natively? 1, 0, or -errno where the kernel
- * cannot tell (before 6.3). veth answers 0 until its peer has XDP or GRO on.
+ * Can this interface transmit frames that XDP redirects natively? Not only drivers differ: veth can
+ * when its peer has XDP or GRO on, virtio-net, vmxnet3, i40e and ena while they have a program of
+ * their own.
  */
-int dataplane_can_transmit(unsigned int ifindex);
+enum dataplane_transmit {
+	DATAPLANE_TRANSMIT_UNKNOWN, /* the kernel does not tell (before 6.3), or no such interface
+				     */
+	DATAPLANE_TRANSMIT_NEVER,   /* the driver has no XDP, or none as it is set up */
+	DATAPLANE_TRANSMIT_NO,	    /* not as it is now */
+	DATAPLANE_TRANSMIT_YES,
+};
+enum dataplane_transmit dataplane_transmit(unsigned int ifindex);
 
 /*
  * A descriptor that becomes readable when the XDP features of some interface may have changed
@@ -109,7 +127,8 @@ void dataplane_watch_drain(int fd);
 /*
  * Attaches the ingress program to an interface (mode AUTO: native, else generic) without making it
  * a port yet: frames pass. *got says how it is attached. If a program of ours is there already in
- * an acceptable mode it is kept. *error also tells why AUTO has ended in generic mode.
+ * that mode it is kept; AUTO tries native mode also where it is generic, unless somebody else has
+ * attached it. *error also tells why AUTO has ended in generic mode.
  */
 int dataplane_attach(struct dataplane *dataplane, unsigned int ifindex, enum dataplane_mode mode,
 		     enum dataplane_mode *got, struct dataplane_error *error);
@@ -128,6 +147,15 @@ const char *dataplane_no_dispatcher(const struct dataplane *dataplane);
  */
 bool dataplane_attached(struct dataplane *dataplane, unsigned int ifindex);
 int dataplane_detach(struct dataplane *dataplane, unsigned int ifindex);
+/*
+ * Asks the driver whether it would still take the program natively, by attaching it anew, without a
+ * gap. To be called when the MTU has grown: some drivers (virtio-net) look at it only then, and
+ * drop the frames that are too large for one page. Returns 0, or -errno with the driver's reason in
+ * *error when it would not: the program stays as it is, and dataplane_attach() in mode AUTO goes
+ * over to generic mode. 0 as well where it cannot be asked: the program is not ours.
+ */
+int dataplane_ask_again(struct dataplane *dataplane, unsigned int ifindex,
+			struct dataplane_error *error);
 
 /*
  * Taking over from a daemon of another ABI version, or whose pins are gone. Where its program is
@@ -149,6 +177,22 @@ int dataplane_lend_socket(struct dataplane *dataplane, unsigned int ifindex, uns
 uint32_t dataplane_other_abi(const struct dataplane *dataplane);
 
 /*
+ * What was changed on an interface for as long as it is a port (see platform/card.h), remembered
+ * over the end of the daemon and over upgrades of any kind.
+ */
+struct dataplane_card {
+	unsigned int ifindex;
+	uint32_t settings;
+	uint8_t mac[6]; /* by which an interface is known again that comes back with another index
+			 */
+	uint8_t reserved[2];
+};
+/* All that is remembered, in no order, until the next call that remembers. Returns how many. */
+size_t dataplane_cards(const struct dataplane *dataplane, const struct dataplane_card **cards);
+/* settings 0: forgets the interface. Returns 0, -E2BIG (too many), -ENOMEM or -errno. */
+int dataplane_card_remember(struct dataplane *dataplane, const struct dataplane_card *card);
+
+/*
  * Hands a frame to this host's own stack as if it had arrived on the interface. Its source MAC is
  * overwritten with MCASTD_HOST_MAC. Returns 0 or -errno; -EOPNOTSUPP: the kernel cannot (before
  * 5.18).
@@ -160,6 +204,10 @@ int dataplane_inject(struct dataplane *dataplane, unsigned int ifindex, uint8_t 
  * its slot over a restart keeps its traffic.
  */
 unsigned int dataplane_port_slot(const struct dataplane *dataplane, unsigned int ifindex);
+/* The other way round, 0 if the slot is free. */
+unsigned int dataplane_port_ifindex(const struct dataplane *dataplane, unsigned int slot);
+/* To be asked before the port is set. */
+struct dataplane_memory dataplane_port_recall(const struct dataplane *dataplane, unsigned int slot);
 /* Makes the interface a port of this slot (1..MCASTD_MAX_PORTS - 1), or changes its settings. */
 int dataplane_port_set(struct dataplane *dataplane, unsigned int slot,
 		       const struct dataplane_port *port, struct dataplane_error *error);
@@ -225,6 +273,17 @@ int dataplane_route_stats(struct dataplane *dataplane, const struct addr *group,
 			  const struct addr *source, struct mcastd_route_stats *stats);
 int dataplane_port_stats(struct dataplane *dataplane, unsigned int slot,
 			 struct mcastd_port_stats *stats);
+/* Frames that a port's driver did not take, since dataplane_open(). */
+struct dataplane_xmit {
+	uint64_t incapable; /* because it cannot transmit XDP frames as it is (ENXIO, EOPNOTSUPP) */
+	int err; /* of the last one, errno; 0: none, or it took fewer than it was given */
+};
+/*
+ * All of them are counted in mcastd_port_stats.out_refused, as long as the kernel lets us see them
+ * (tracepoints with BTF, which kernels of distributions have). Returns 0, or -errno where it does
+ * not.
+ */
+int dataplane_xmit(struct dataplane *dataplane, unsigned int slot, struct dataplane_xmit *xmit);
 /*
  * Sets wanted[slot] for the ports that were to be sent a packet since then (CLOCK_MONOTONIC): some
  * route with them among its ports had its last packet later, from another port. wanted has

@@ -20,6 +20,7 @@
 #define NETDEV_CMD_DEV_GET 1
 #define NETDEV_A_DEV_IFINDEX 1
 #define NETDEV_A_DEV_XDP_FEATURES 3
+#define NETDEV_XDP_ACT_BASIC (1 << 0)
 #define NETDEV_XDP_ACT_NDO_XMIT (1 << 2)
 
 #define REPLY_MAX 8192 /* the description of one family, of one interface */
@@ -102,19 +103,22 @@ static int query_features(struct mnl_socket *nl, unsigned int ifindex, uint64_t 
 	return err;
 }
 
-int dataplane_can_transmit(unsigned int ifindex)
+enum dataplane_transmit dataplane_transmit(unsigned int ifindex)
 {
 	struct mnl_socket *nl = mnl_socket_open(NETLINK_GENERIC);
 	uint64_t features = 0;
-	int err;
+	int err = -EIO;
 
 	if (!nl)
-		return -errno;
-	err = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
-	if (!err)
+		return DATAPLANE_TRANSMIT_UNKNOWN;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0)
 		err = query_features(nl, ifindex, &features);
 	mnl_socket_close(nl);
-	return err ? err : !!(features & NETDEV_XDP_ACT_NDO_XMIT);
+	if (err)
+		return DATAPLANE_TRANSMIT_UNKNOWN;
+	if (features & NETDEV_XDP_ACT_NDO_XMIT)
+		return DATAPLANE_TRANSMIT_YES;
+	return features & NETDEV_XDP_ACT_BASIC ? DATAPLANE_TRANSMIT_NO : DATAPLANE_TRANSMIT_NEVER;
 }
 
 /* --- changes of features and queues --- */

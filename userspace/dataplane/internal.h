@@ -13,6 +13,7 @@
 #include "membership/table.h"
 
 struct bpf_object;
+struct mcast_trace_bpf;
 
 #define SET_CLASSES 9	/* 2, 4, ... 512 slots */
 #define PROGRAM_MAPS 32 /* room for the maps of a program of any version */
@@ -108,6 +109,12 @@ struct found {
 	char name[32];	     /* of a program that is not ours */
 };
 
+/* What a dispatcher was found to run. */
+struct sight {
+	unsigned int ifindex;
+	struct found found;
+};
+
 /* What a driver looks at when it refuses a program. */
 struct device_state {
 	uint32_t mtu;
@@ -135,6 +142,8 @@ struct dataplane {
 	uint32_t map_entries[MAPS];
 	int egress_fd;
 	int to_host_fd;
+	struct mcast_trace_bpf *trace; /* what drivers refuse; NULL: not to be had */
+	int trace_error;	       /* why not, -errno */
 	unsigned int n_cpus;
 	uint64_t hash_seed;
 	struct dataplane_copies copies;
@@ -145,6 +154,12 @@ struct dataplane {
 	size_t n_attachments;
 	struct refusal *refusals;
 	size_t n_refusals;
+	struct sight *sights;
+	size_t n_sights;
+
+	int cards_fd; /* what is changed on interfaces, see card.c */
+	struct dataplane_card *cards;
+	size_t n_cards;
 
 	struct mcastd_port *ports;   /* mapped */
 	struct mcastd_route *routes; /* mapped */
@@ -182,6 +197,8 @@ int dataplane_fail(struct dataplane_error *error, int err, const char *format, .
 /* Waits until no packet uses what was given up before. */
 void dataplane_settle(struct dataplane *dp);
 
+/* Makes another object use the maps of dp. Returns 0 or -errno. */
+int dataplane_reuse_maps(const struct dataplane *dp, struct bpf_object *object);
 /* Opens, without loading it, the ingress program on the maps of dp. Returns 0 or -errno. */
 int dataplane_open_program(const struct dataplane *dp, struct bpf_object **object);
 /* Is the program with this id made of the same instructions as that one? */
@@ -199,15 +216,25 @@ void words_forget(void);
 void words_of(int err, char *text);
 
 /* look.c */
-void look(const struct dataplane *dp, unsigned int ifindex, struct found *found);
+void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
 
 /* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
 const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
 				   enum dataplane_mode mode);
-/* With the state that the interface has now. */
+struct device_state refusal_state(unsigned int ifindex);
+/* With the state that the interface had. */
 void refusal_remember(struct dataplane *dp, const struct refusal *what);
 /* May the next attempt end otherwise although the interface is the same? */
 bool refusal_is_passing(int err);
+
+/*
+ * hazard.c: is there a fault of the kernel that forbids native mode? why has WORDS_MAX bytes.
+ */
+bool hazard_in_native_mode(const struct dataplane *dp, unsigned int ifindex, char *why);
+
+/* xmit.c: without it the data plane works, and knows less. Returns 0 or -errno. */
+int xmit_open(struct dataplane *dp);
+void xmit_close(struct dataplane *dp);
 
 /* attach.c */
 bool attach_is_ours(const struct dataplane *dp, unsigned int ifindex);
@@ -216,6 +243,13 @@ struct attachment *attach_find(const struct dataplane *dp, unsigned int ifindex)
 int attach_replace_other(struct dataplane *dp, struct attachment *at,
 			 struct dataplane_error *error);
 void attach_close(struct dataplane *dp, bool keep);
+
+/* card.c */
+#define CARDS_MAP "mcastd_cards"
+int card_open(struct dataplane *dp);
+void card_close(struct dataplane *dp);
+/* Unless something is remembered. */
+void card_unpin(const struct dataplane *dp);
 
 /* port.c */
 int port_adopt(struct dataplane *dp);

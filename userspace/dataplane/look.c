@@ -3,6 +3,7 @@
  * What runs on an interface. A program of ours is told by the maps it uses, another mcastd's by its
  * name.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,7 +49,7 @@ static void name_it(struct found *found, const char *name)
 
 /*
  * The one program that the interface runs. Without libxdp, each of whose queries leaves a
- * descriptor open (1.3.1). Returns false if it may be libxdp's dispatcher.
+ * descriptor open (1.3.1). Returns false if it may be libxdp's dispatcher, of this id.
  */
 static bool look_alone(const struct dataplane *dp, unsigned int ifindex, struct found *found,
 		       uint32_t *prog_id)
@@ -74,20 +75,16 @@ static bool look_alone(const struct dataplane *dp, unsigned int ifindex, struct 
 	return strcmp(info.name, DISPATCHER) != 0;
 }
 
-void look(const struct dataplane *dp, unsigned int ifindex, struct found *found)
+/* What libxdp's dispatcher runs. */
+static void look_into(const struct dataplane *dp, unsigned int ifindex, struct found *found)
 {
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
 	struct xdp_program *program = NULL;
-	struct xdp_multiprog *mp;
-	uint32_t prog_id;
 
-	memset(found, 0, sizeof(*found));
-	if (look_alone(dp, ifindex, found, &prog_id))
-		return;
-	mp = xdp_multiprog__get_from_ifindex((int)ifindex);
 	if (libxdp_get_error(mp))
 		return;
 	if (!xdp_multiprog__is_legacy(mp)) {
-		found->dispatcher = prog_id;
+		found->dispatcher = xdp_program__id(xdp_multiprog__main_prog(mp));
 		found->foreign = false;
 		found->name[0] = '\0';
 		while ((program = xdp_multiprog__next_prog(program, mp)))
@@ -95,4 +92,39 @@ void look(const struct dataplane *dp, unsigned int ifindex, struct found *found)
 				name_it(found, xdp_program__name(program));
 	}
 	xdp_multiprog__close(mp);
+}
+
+static struct sight *sight_of(struct dataplane *dp, unsigned int ifindex)
+{
+	struct sight *more;
+
+	for (size_t i = 0; i < dp->n_sights; i++)
+		if (dp->sights[i].ifindex == ifindex)
+			return &dp->sights[i];
+	more = realloc(dp->sights, (dp->n_sights + 1) * sizeof(*more));
+	if (!more)
+		return NULL;
+	dp->sights = more;
+	more += dp->n_sights++;
+	*more = (struct sight){ .ifindex = ifindex };
+	return more;
+}
+
+/* A dispatcher is never changed, but replaced by another: one look into each is enough. */
+void look(struct dataplane *dp, unsigned int ifindex, struct found *found)
+{
+	struct sight *sight;
+	uint32_t prog_id;
+
+	memset(found, 0, sizeof(*found));
+	if (look_alone(dp, ifindex, found, &prog_id))
+		return;
+	sight = sight_of(dp, ifindex);
+	if (sight && sight->found.dispatcher == prog_id) {
+		*found = sight->found;
+		return;
+	}
+	look_into(dp, ifindex, found);
+	if (sight)
+		sight->found = *found;
 }

@@ -29,6 +29,26 @@ unsigned int dataplane_port_slot(const struct dataplane *dp, unsigned int ifinde
 	return slot_of(dp, ifindex);
 }
 
+unsigned int dataplane_port_ifindex(const struct dataplane *dp, unsigned int slot)
+{
+	return slot < dp->map_entries[MAP_PORTS] ? dp->ports[slot].ifindex : 0;
+}
+
+struct dataplane_memory dataplane_port_recall(const struct dataplane *dp, unsigned int slot)
+{
+	const struct mcastd_port *port = &dp->ports[slot];
+
+	if (!port->ifindex)
+		return (struct dataplane_memory){ 0 };
+	return (struct dataplane_memory){
+		.mtu = port->mtu,
+		.generic = port->flags & MCASTD_PORT_GENERIC,
+		.no_native = port->flags & MCASTD_PORT_NO_NATIVE,
+		.no_transmit = port->flags & MCASTD_PORT_NO_TRANSMIT,
+		.refuses = port->flags & MCASTD_PORT_REFUSES,
+	};
+}
+
 void port_run_egress(struct dataplane *dp)
 {
 	if (dp->egress_everywhere)
@@ -66,6 +86,12 @@ static void port_fill(struct dataplane *dp, uint32_t slot, const struct dataplan
 		flags |= MCASTD_PORT_GENERIC;
 	if (port->down)
 		flags |= MCASTD_PORT_DOWN;
+	if (port->no_native)
+		flags |= MCASTD_PORT_NO_NATIVE;
+	if (port->no_transmit)
+		flags |= MCASTD_PORT_NO_TRANSMIT;
+	if (port->refuses)
+		flags |= MCASTD_PORT_REFUSES;
 	memcpy(dp->own_macs[slot], port->mac, sizeof(dp->own_macs[slot]));
 	entry->side = (uint8_t)port->side;
 	entry->ttl_threshold = port->ttl_threshold;

@@ -2,7 +2,7 @@
 /*
  * What the kernel leaves out without a word does not stay silent. A broadcast to a port set skips
  * a member that cannot transmit XDP frames, and one whose MTU is too small; the latter the ingress
- * program counts.
+ * program counts. And a driver may refuse what is handed to it (dataplane_xmit()).
  *
  * Every AUDIT_MS: did packets go to sets that a port is in, while none of that port's counters has
  * moved? Twice in a row, and it is said, once, with the reason; it is noted for `show interfaces`
@@ -40,13 +40,11 @@ static uint64_t monotonic_ns(void)
 static void tell_silent(struct port *port)
 {
 	const char *why = "look at its driver's counters (ethtool -S)";
-	int can = dataplane_can_transmit(port->ifindex);
 
-	if (can < 0)
+	if (port->mode == DATAPLANE_MODE_NATIVE &&
+	    dataplane_transmit(port->ifindex) == DATAPLANE_TRANSMIT_UNKNOWN)
 		why = "perhaps its driver has no XDP transmit, which this kernel cannot tell; set "
 		      "xdp-mode = generic";
-	else if (!can)
-		why = "its driver has no XDP transmit; set xdp-mode = auto";
 	snprintf(port->audit.silent_note, sizeof(port->audit.silent_note),
 		 "takes no part in forwarding: packets went to it and none left; %s", why);
 	event_port(port->daemon, port, LOG_LEVEL_WARNING, "port-silent", port->audit.silent_note);
@@ -55,7 +53,8 @@ static void tell_silent(struct port *port)
 /* Everything that was to leave the port moves a counter, whether it did or not: does one? */
 static uint64_t sent_to(const struct mcastd_port_stats *stats)
 {
-	return stats->out_packets + stats->out_ttl_threshold + stats->out_too_big;
+	return stats->out_packets + stats->out_refused + stats->out_ttl_threshold +
+	       stats->out_too_big;
 }
 
 static void judge_silence(struct port *port, bool wanted, bool moved)
@@ -93,19 +92,102 @@ static void judge_size(struct port *port, uint64_t total, bool moved)
 	}
 }
 
-static void judge(struct port *port, bool wanted, const struct mcastd_port_stats *stats)
+/* In words, with what to do. */
+static const char *refusal_text(int err)
+{
+	switch (err) {
+	case 0:
+	case ENOSPC:
+	case ENOBUFS:
+	case EBUSY:
+		return "its transmit ring is full: larger rings (ethtool -G), more queues (ethtool "
+		       "-L), or a faster link";
+	case ENXIO:
+	case EOPNOTSUPP:
+		return "it has no XDP transmit as it is";
+	case ENETDOWN:
+		return "it was down or being reset";
+	default:
+		return strerror(err);
+	}
+}
+
+/* Told once, noted with its number as long as it goes on. */
+static void judge_refusals(struct port *port, uint64_t total, int err, bool moved)
 {
 	struct port_audit *audit = &port->audit;
-	uint64_t sent = sent_to(stats);
+	bool first = !audit->refused_note[0];
 
-	/* What was before the port was opened is not news. */
-	if (audit->begun) {
-		judge_silence(port, wanted, sent != audit->sent);
-		judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
+	if (moved) {
+		audit->accepting = 0;
+		snprintf(audit->refused_note, sizeof(audit->refused_note),
+			 "%llu packets were refused by its driver and not sent: %s",
+			 (unsigned long long)total, refusal_text(err));
+		if (first)
+			event_port(port->daemon, port, LOG_LEVEL_WARNING, "port-refused",
+				   audit->refused_note);
+	} else if (!first && ++audit->accepting == FITTING_ROUNDS) {
+		audit->refused_note[0] = '\0';
 	}
-	audit->begun = true;
-	audit->sent = sent;
+}
+
+/*
+ * A driver that cannot transmit as it is, although nothing told, shows it by refusing all frames,
+ * or some in every round (those of some CPUs, for which it has no queue). Returns true when that is
+ * new: all ports are to go to generic mode.
+ */
+static bool judge_ability(struct port *port, uint64_t incapable, bool sent)
+{
+	struct port_audit *audit = &port->audit;
+
+	if (incapable == audit->incapable) {
+		audit->unable = 0;
+		return false;
+	}
+	audit->unable += sent ? 1 : ROUNDS;
+	if (audit->unable < ROUNDS || port->driver.refuses)
+		return false;
+	port->driver.refuses = true;
+	audit->refused_note[0] = '\0'; /* the mode's note says more */
+	return true;
+}
+
+static void remember(struct port_audit *audit, const struct mcastd_port_stats *stats,
+		     const struct dataplane_xmit *xmit)
+{
+	audit->handed = sent_to(stats);
+	audit->sent = stats->out_packets;
 	audit->too_big = stats->out_too_big;
+	audit->refused = stats->out_refused;
+	audit->incapable = xmit->incapable;
+}
+
+/* Returns true when another mode is needed. */
+static bool judge(struct port *port, bool wanted, const struct mcastd_port_stats *stats)
+{
+	struct port_audit *audit = &port->audit;
+	struct dataplane_xmit xmit;
+	bool unable;
+
+	dataplane_xmit(port->daemon->dataplane, port->slot, &xmit);
+	judge_silence(port, wanted, sent_to(stats) != audit->handed);
+	judge_size(port, stats->out_too_big, stats->out_too_big != audit->too_big);
+	judge_refusals(port, stats->out_refused, xmit.err, stats->out_refused != audit->refused);
+	unable = judge_ability(port, xmit.incapable, stats->out_packets != audit->sent);
+	remember(audit, stats, &xmit);
+	return unable;
+}
+
+/* What was before the port was opened is not news. */
+void audit_port_open(struct port *port)
+{
+	struct mcastd_port_stats stats;
+	struct dataplane_xmit xmit;
+
+	port_stats(port, &stats);
+	dataplane_xmit(port->daemon->dataplane, port->slot, &xmit);
+	memset(&port->audit, 0, sizeof(port->audit));
+	remember(&port->audit, &stats, &xmit);
 }
 
 static bool is_open(const struct port *port)
@@ -131,10 +213,10 @@ static uint64_t audit_due(void *arg, uint64_t now)
 
 		if (!is_open(port))
 			continue;
-		judge(daemon->ports[slot], wanted[slot], &stats[slot]);
+		changed |= judge(daemon->ports[slot], wanted[slot], &stats[slot]);
 		changed |= xsk_queue_count(port->name) != port->n_queues;
 	}
-	if (changed) /* by the old way, of which netlink does not tell */
+	if (changed) /* a driver's ability; queues by the old way, of which netlink does not tell */
 		ports_sync(daemon);
 	audit->forwarded = forwarded;
 	audit->since_ns = now_ns;

@@ -51,10 +51,12 @@ static uint64_t engine_due(void *arg, uint64_t now)
 	return engine_next_deadline(daemon->engine);
 }
 
+/* A port, or what its card was told. */
 static bool any_port_failed(const struct daemon *daemon)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
-		if (daemon->ports[slot] && daemon->ports[slot]->state == PORT_FAILED)
+		if (daemon->ports[slot] && (daemon->ports[slot]->state == PORT_FAILED ||
+					    daemon->ports[slot]->card.contested))
 			return true;
 	return false;
 }
@@ -236,6 +238,7 @@ static void features_due(void *arg, uint32_t events)
 	(void)events;
 	dataplane_watch_drain(daemon->features_fd);
 	ports_sync(daemon);
+	loop_deadline_set(daemon->loop, daemon->maintain_deadline, loop_now(daemon->loop));
 }
 
 static void on_signal(void *arg, int signal)
@@ -290,6 +293,9 @@ int daemon_reload(struct daemon *daemon)
 	config_each_warning(config, config_warning, NULL);
 	daemon->config = config;
 	daemon->routes_stale = true;
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot])
+			port_mode_forget(daemon->ports[slot]);
 	dataplane_reconsider(daemon->dataplane);
 	ports_sync(daemon);
 	http_listen(daemon->http, config->http_listen);
@@ -324,9 +330,13 @@ static int open_dataplane(struct daemon *daemon)
 					     .copies = KNOWN_COPIES };
 	struct dataplane_error error = { "" };
 	int err = dataplane_open(&daemon->dataplane, &options, &error);
+	char why[DATAPLANE_ERROR_MAX] = "";
 
+	if (err == -EPERM)
+		daemon_why_not_permitted(why, sizeof(why));
 	if (err)
-		log_error("%s", error.text[0] ? error.text : strerror(-err));
+		log_error("%s%s%s", error.text[0] ? error.text : strerror(-err), *why ? ": " : "",
+			  why);
 	else if (dataplane_other_abi(daemon->dataplane))
 		log_notice(
 			"%s: maps of ABI version %u, ours is %d: its programs forward until hosts "
@@ -345,7 +355,8 @@ static int open_server(struct daemon *daemon)
 		log_error("%s: another mcastd answers there; stop it or choose another with -u",
 			  path);
 	else if (err)
-		log_error("%s: %s", path, strerror(-err));
+		log_error("%s: the control socket cannot be made: %s; choose another place with -u",
+			  path, strerror(-err));
 	return err;
 }
 
@@ -374,14 +385,29 @@ static int open_netlink(struct daemon *daemon)
 	return err;
 }
 
+/* What mcastd cannot know here of drivers that do not transmit. */
+static void tell_ignorance(struct daemon *daemon)
+{
+	bool told = dataplane_transmit(LOOPBACK_IFINDEX) != DATAPLANE_TRANSMIT_UNKNOWN;
+	struct dataplane_xmit xmit;
+	int err = dataplane_xmit(daemon->dataplane, 0, &xmit);
+
+	if (err)
+		log_notice("frames that drivers refuse cannot be counted here: no tracepoints with "
+			   "BTF, or they are not permitted (%s)",
+			   strerror(-err));
+	if (!told)
+		log_notice(
+			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
+			"does)%s: for a veth interface turn GRO on at its peer, or set xdp-mode = "
+			"generic",
+			err ? "" : "; it shows when packets for one were refused");
+}
+
 /* Without it a port whose transmit ability changes is noticed with the next change of a link. */
 static void open_features(struct daemon *daemon)
 {
-	if (dataplane_can_transmit(LOOPBACK_IFINDEX) == -EOPNOTSUPP)
-		log_notice(
-			"this kernel does not tell which interfaces can transmit XDP frames (6.3 "
-			"does): for a veth interface turn GRO on at its peer, or set xdp-mode = "
-			"generic");
+	tell_ignorance(daemon);
 	daemon->features_fd = dataplane_watch_open();
 	if (daemon->features_fd >= 0)
 		daemon->features_entry = loop_add_fd(daemon->loop, daemon->features_fd, EPOLLIN,
@@ -479,8 +505,10 @@ static void daemon_stop(struct daemon *daemon)
 
 static int daemon_start(struct daemon *daemon)
 {
-	int err = open_loop(daemon);
+	int err = daemon_check_capabilities();
 
+	if (!err)
+		err = open_loop(daemon);
 	/* First, so that a second daemon ends before it touches anything. */
 	if (!err)
 		err = open_server(daemon);

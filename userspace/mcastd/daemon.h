@@ -16,6 +16,7 @@
 #include "control/http.h"
 #include "control/server.h"
 #include "dataplane/dataplane.h"
+#include "mcastd/mode.h"
 #include "forward/forward.h"
 #include "platform/log.h"
 #include "platform/loop.h"
@@ -56,12 +57,41 @@ struct port_slow {
 
 /* What has been seen of a port that does not send all it should. */
 struct port_audit {
-	bool begun;
-	uint64_t sent, too_big; /* as in the last round */
+	uint64_t handed, sent, too_big, refused, incapable; /* as in the last round */
 	unsigned int silent;	/* rounds that wanted something to leave and saw nothing */
 	unsigned int fitting;	/* rounds since something was too large */
+	unsigned int accepting; /* rounds since the driver refused something */
+	unsigned int unable;	/* rounds in which it refused as having no XDP transmit */
 	char silent_note[DATAPLANE_ERROR_MAX];
 	char too_big_note[DATAPLANE_ERROR_MAX];
+	char refused_note[DATAPLANE_ERROR_MAX];
+};
+
+/* What attaching has shown of a port's device, until that changes (port_mode.c). */
+struct port_driver {
+	unsigned int ifindex;
+	uint32_t mtu;
+	unsigned int n_queues; /* receive queues, with the program attached */
+	bool was_down;
+	bool grown; /* the MTU, and its driver is still to be asked */
+	char mtu_note[DATAPLANE_ERROR_MAX]; /* what it answered, if that is no */
+	bool works;			  /* native mode */
+	bool refused;			  /* native mode, as is known but from attaching it */
+	char note[DATAPLANE_ERROR_MAX];	  /* why native mode was refused */
+	enum dataplane_transmit learned;  /* when it was attached natively */
+	bool refuses;			  /* frames in native mode, see audit.c */
+};
+
+/* card.c: settings of the port's card. */
+struct port_card {
+	unsigned int ifindex; /* of which this is known */
+	uint32_t held;	      /* enum card_setting: as the port needs it when we last looked */
+	uint32_t refused;     /* by the driver, so not tried again */
+	uint64_t lost;	      /* how often somebody else undid some */
+	uint64_t failed;      /* how often some could not be set */
+	uint64_t regained_at; /* when they were set again */
+	bool contested;	      /* and undone again, at once */
+	char note[DATAPLANE_ERROR_MAX];
 };
 
 struct port {
@@ -75,12 +105,10 @@ struct port {
 	/* While it is open: */
 	bool open;
 	unsigned int ifindex;
-	enum dataplane_mode mode; /* how the program is attached */
-	bool forced_generic;	  /* on account of a port that cannot be transmitted to */
-	bool fell_back;		  /* to generic mode: the driver takes no program */
-	char fallback_note[DATAPLANE_ERROR_MAX]; /* why */
+	bool attached;		  /* the program, perhaps before it is open */
+	enum dataplane_mode mode; /* how it is attached */
+	unsigned int attached_queues; /* receive queues there were then */
 	struct dataplane_port applied;
-	int all_multicast_fd;
 	struct port_queue queues[MCASTD_MAX_QUEUES];
 	unsigned int n_queues;
 	struct addr address; /* unspecified: none */
@@ -88,6 +116,8 @@ struct port {
 	uint64_t wire[WIRE_VERDICTS]; /* frames that arrived, by how they parsed */
 	uint64_t send_failed;
 	struct port_slow slow;
+	struct port_driver driver;
+	uint64_t sent_told;   /* forwarded packets that have left, as far as they were told */
 	uint64_t xdp_lost;    /* how often somebody else took the program off */
 	uint64_t regained_at; /* when it was attached again */
 	char lost_note[DATAPLANE_ERROR_MAX];
@@ -105,6 +135,7 @@ struct port {
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
 	struct port_audit audit; /* audit.c */
+	struct port_card card;	 /* card.c */
 };
 
 struct daemon_options {
@@ -173,11 +204,38 @@ void daemon_plan_takeover(struct daemon *daemon);
  */
 int port_open(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
 	      struct dataplane_error *error);
+/* Attaches the program, or changes its mode. */
+int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
 /* What may have become of the interface of an open port since. */
-int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error);
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error);
 void port_close(struct port *port);
 /* Lets go of the port while the data plane goes on forwarding. */
 void port_forget(struct port *port);
+
+/*
+ * card.c: settings of the cards, so that frames reach the program. To be called before it is
+ * attached, and to follow what becomes of them. Returns 0, or -errno with *error.
+ */
+int port_card_sync(struct port *port, const struct netlink_link *link,
+		   struct dataplane_error *error);
+/* enum card_setting: what was changed for the port. */
+uint32_t port_card_changes(const struct port *port);
+/* Undoes what was changed on interfaces that are no port now. ending: no port comes back. */
+void cards_restore(struct daemon *daemon, bool ending);
+
+/*
+ * port_mode.c: chooses the mode of every port, after attaching where only that can tell. choices
+ * has MCASTD_MAX_PORTS elements, by slot.
+ */
+void port_mode_choose(struct daemon *daemon, struct mode_choice *choices);
+/* Why it is as it is, and what to do; NULL: as it should be. May use note to say it. */
+const char *port_mode_note(const struct port *port, const struct mode_choice *choice,
+			   struct dataplane_error *note);
+/* Has the driver refused native mode? */
+bool port_mode_is_refused(const struct port *port);
+/* What its driver refused is tried again. */
+void port_mode_forget(struct port *port);
 
 /* port.c: makes ports what the configuration and the kernel's interfaces say. */
 void ports_sync(struct daemon *daemon);
@@ -187,9 +245,10 @@ struct port *port_find(const struct daemon *daemon, const char *name);
 const char *port_state_name(enum port_state state);
 const char *port_mode_name(enum dataplane_mode mode);
 /*
- * The port's counters with those of the slow way, since it was opened. Returns 0 or -errno.
+ * The port's counters with those of the slow way, since it was opened; out_packets without what the
+ * driver refused. Returns 0 or -errno.
  */
-int port_stats(const struct port *port, struct mcastd_port_stats *stats);
+int port_stats(struct port *port, struct mcastd_port_stats *stats);
 /* What is not as it could be, in words, or NULL. */
 const char *port_note(const struct port *port);
 
@@ -239,12 +298,20 @@ const struct port *local_joined_on(const struct daemon *daemon, const struct add
 /* audit.c: ports that the kernel leaves out without a word. Returns 0 or -errno. */
 int audit_open(struct daemon *daemon);
 void audit_close(struct daemon *daemon);
+/* From now on what becomes of packets for the port is watched. */
+void audit_port_open(struct port *port);
 
 /*
  * sandbox.c: gives up all privileges but those that ports need which come later. Returns 0 or
  * -errno, after telling.
  */
 int daemon_sandbox_enter(enum privilege_filter filter);
+
+/* Why the kernel does not permit what the daemon does, and what to do: a part of a sentence. */
+void daemon_why_not_permitted(char *text, size_t size);
+
+/* Are the capabilities there without which nothing works? Returns 0 or -EPERM, after telling. */
+int daemon_check_capabilities(void);
 
 /* event.c: an engine event as a log line and for monitors. */
 void event_report(struct daemon *daemon, const struct port *port, const struct event *event);

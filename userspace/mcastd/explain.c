@@ -343,7 +343,7 @@ static void explain_downstream(struct explain *explain)
 }
 
 /* What is to go there and does not. */
-static void explain_unsent(struct explain *explain, const struct port *port)
+static void explain_unsent(struct explain *explain, struct port *port)
 {
 	struct mcastd_port_stats stats;
 
@@ -356,9 +356,12 @@ static void explain_unsent(struct explain *explain, const struct port *port)
 		    "%s: %llu packets of any group were larger than its MTU of %u with DF set, and "
 		    "not sent there",
 		    port->name, (unsigned long long)stats.out_too_big, port->applied.mtu);
+	if (stats.out_refused)
+		say(explain, "%s: %llu packets of any group were not taken by its driver",
+		    port->name, (unsigned long long)stats.out_refused);
 }
 
-static void explain_port(struct explain *explain, const struct port *port)
+static void explain_port(struct explain *explain, struct port *port)
 {
 	const struct config_interface *config = port->config;
 	const struct prefix *boundary =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A port opens, follows its interface and closes: the XDP program, and an AF_XDP socket for each
- * receive queue.
+ * A port opens, follows its interface and closes: the settings of its card, the XDP program, and an
+ * AF_XDP socket for each receive queue.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +75,20 @@ static unsigned int smallest_ring(const struct port *port)
 	return frames;
 }
 
+/* What stands in the way of an AF_XDP socket, and what to do. */
+static const char *socket_reason(int err)
+{
+	switch (err) {
+	case -ENOBUFS:
+		return "too little memory may be locked: raise the limit (ulimit -l unlimited, "
+		       "--ulimit memlock=-1:-1, LimitMEMLOCK=infinity)";
+	case -EAFNOSUPPORT:
+		return "this kernel is built without them (CONFIG_XDP_SOCKETS)";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* As many sockets as the interface has receive queues now. */
 static int sync_queues(struct port *port, struct dataplane_error *error)
 {
@@ -99,7 +113,7 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 		if (err) {
 			snprintf(error->text, sizeof(error->text),
 				 "no AF_XDP socket on receive queue %u: %s", port->n_queues,
-				 strerror(-err));
+				 socket_reason(err));
 			return err;
 		}
 	}
@@ -109,18 +123,37 @@ static int sync_queues(struct port *port, struct dataplane_error *error)
 
 /* --- the program --- */
 
-static int attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+/* Native mode was wanted, and generic mode it is. */
+static void remember_fallback(struct port *port, const struct dataplane_error *error)
 {
-	int err =
-		dataplane_attach(port->daemon->dataplane, port->ifindex, mode, &port->mode, error);
+	struct port_driver *driver = &port->driver;
 
-	port->fell_back =
-		!err && mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC;
-	if (port->fell_back)
-		memcpy(port->fallback_note, error->text, sizeof(port->fallback_note));
-	if (!err)
-		error->text[0] = '\0';
-	return err;
+	driver->refused = !dataplane_refused(port->daemon->dataplane, port->ifindex,
+					     DATAPLANE_MODE_NATIVE);
+	snprintf(driver->note, sizeof(driver->note), "%s",
+		 error->text[0] ? error->text : "generic mode, as its program was loaded");
+}
+
+int port_attach(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+{
+	enum dataplane_mode before = port->mode;
+	bool was_attached = port->attached;
+	int err;
+
+	if (mode == DATAPLANE_MODE_AUTO && port->driver.refused)
+		mode = DATAPLANE_MODE_GENERIC;
+	error->text[0] = '\0';
+	err = dataplane_attach(port->daemon->dataplane, port->ifindex, mode, &port->mode, error);
+	port->attached = !err;
+	if (err)
+		return err;
+	if (mode == DATAPLANE_MODE_AUTO && port->mode == DATAPLANE_MODE_GENERIC &&
+	    !dataplane_runs_other(port->daemon->dataplane, port->ifindex))
+		remember_fallback(port, error);
+	error->text[0] = '\0';
+	if (!was_attached || before != port->mode)
+		port->attached_queues = port->driver.n_queues = xsk_queue_count(port->name);
+	return 0;
 }
 
 /*
@@ -143,7 +176,8 @@ static int regain_program(struct port *port, enum dataplane_mode mode,
 			 "tried again every few seconds");
 		return -EAGAIN;
 	}
-	err = attach(port, mode, error);
+	port->attached = false;
+	err = port_attach(port, mode, error);
 	if (err)
 		return err;
 	memset(&port->applied, 0, sizeof(port->applied)); /* whose program it is may differ */
@@ -163,60 +197,37 @@ int port_open(struct port *port, const struct netlink_link *link, enum dataplane
 	int err;
 
 	port->ifindex = link->ifindex;
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
 	daemon->routes_stale = true;
 	port->open = true; /* port_close() undoes whatever was reached */
-	err = attach(port, mode, error);
+	err = port_card_sync(port, link, error);
+	if (!err)
+		err = port_attach(port, mode, error);
 	if (err)
 		return err;
-	port->all_multicast_fd = netlink_all_multicast(link->ifindex);
-	if (port->all_multicast_fd < 0) {
-		snprintf(error->text, sizeof(error->text), "cannot receive all multicast: %s",
-			 strerror(-port->all_multicast_fd));
-		return port->all_multicast_fd;
-	}
 	limit_port_open(port);
+	audit_port_open(port);
 	return sync_queues(port, error);
-}
-
-/*
- * The mode of an open port when the choice has changed since. Back to native where generic was not
- * the driver's own limit, or when what may have been that limit is not as it was.
- */
-static int change_mode(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
-{
-	bool try_native =
-		port->forced_generic ||
-		(port->fell_back &&
-		 !dataplane_refused(port->daemon->dataplane, port->ifindex, DATAPLANE_MODE_NATIVE));
-	int err = 0;
-
-	port->forced_generic = mode == DATAPLANE_MODE_GENERIC;
-	if (mode != DATAPLANE_MODE_AUTO && port->mode != mode)
-		return attach(port, mode, error);
-	if (mode == DATAPLANE_MODE_AUTO && try_native) {
-		err = attach(port, DATAPLANE_MODE_NATIVE, error);
-		if (err)
-			err = attach(port, mode, error);
-	}
-	return err;
 }
 
 /* Some drivers (veth) run no program on queues that are added until one is attached anew. */
 static int renew_program(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
 {
-	if (xsk_queue_count(port->name) <= port->n_queues)
+	if (xsk_queue_count(port->name) <= port->attached_queues)
 		return 0;
 	dataplane_detach(port->daemon->dataplane, port->ifindex);
-	return attach(port, mode, error);
+	port->attached = false;
+	return port_attach(port, mode, error);
 }
 
-int port_follow(struct port *port, enum dataplane_mode mode, struct dataplane_error *error)
+int port_follow(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
+		struct dataplane_error *error)
 {
-	int err;
+	int err = port_card_sync(port, link, error);
 
+	if (err)
+		return err;
 	if (dataplane_attached(port->daemon->dataplane, port->ifindex))
-		err = change_mode(port, mode, error);
+		err = port_attach(port, mode, error);
 	else
 		err = regain_program(port, mode, error);
 	if (!err)
@@ -239,20 +250,14 @@ void port_close(struct port *port)
 	close_queues(port, 0);
 	/* If the interface is gone there is nothing to detach from, but something to forget. */
 	dataplane_detach(daemon->dataplane, port->ifindex);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
-	port->all_multicast_fd = -1;
-	port->open = false;
+	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
-	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)
 {
 	close_queues(port, 0);
-	if (port->all_multicast_fd >= 0)
-		close(port->all_multicast_fd);
 	port->daemon->ports[port->slot] = NULL;
 	free(port);
 }

@@ -42,17 +42,35 @@ const char *port_note(const struct port *port)
 {
 	if (port->audit.silent_note[0])
 		return port->audit.silent_note;
+	if (port->audit.refused_note[0])
+		return port->audit.refused_note;
 	if (port->audit.too_big_note[0])
 		return port->audit.too_big_note;
 	if (strcmp(port->note, "up") != 0)
 		return port->note;
+	if (port->card.note[0])
+		return port->card.note;
 	return port->lost_note[0] ? port->lost_note : NULL;
 }
 
-int port_stats(const struct port *port, struct mcastd_port_stats *stats)
+/*
+ * What the driver refused was not sent. A batch counts as handed over before the driver has taken
+ * it: what was told as sent once is not taken back.
+ */
+static uint64_t sent_packets(struct port *port, const struct mcastd_port_stats *stats)
+{
+	uint64_t sent = stats->out_packets - stats->out_refused;
+
+	if (stats->out_refused < stats->out_packets && sent > port->sent_told)
+		port->sent_told = sent;
+	return port->sent_told;
+}
+
+int port_stats(struct port *port, struct mcastd_port_stats *stats)
 {
 	int err = dataplane_port_stats(port->daemon->dataplane, port->slot, stats);
 
+	stats->out_packets = sent_packets(port, stats);
 	stats->out_packets += port->slow.packets;
 	stats->out_bytes += port->slow.bytes;
 	stats->out_too_big += port->slow.too_big;
@@ -109,7 +127,6 @@ static void port_new(struct daemon *daemon, const char *name)
 	port->daemon = daemon;
 	port->slot = slot;
 	port->config = config_find(daemon->config, name);
-	port->all_multicast_fd = -1;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	daemon->ports[slot] = port;
 }
@@ -159,6 +176,9 @@ static struct dataplane_port wanted_port(const struct port *port, const struct n
 		.drop_unknown = port->config->drop_unknown,
 		.check_origin = true,
 		.vlan = port->config->vlan,
+		.no_native = port_mode_is_refused(port),
+		.no_transmit = port->driver.learned == DATAPLANE_TRANSMIT_NO,
+		.refuses = port->driver.refuses,
 	};
 
 	memcpy(wanted.name, port->name, sizeof(wanted.name));
@@ -267,16 +287,18 @@ static void apply_forward(struct port *port)
 }
 
 /* What is to be known of a port that is up. */
-static const char *up_note(const struct port *port, const char *mode_note)
+static const char *up_note(const struct port *port, const struct mode_choice *choice,
+			   struct dataplane_error *mode)
 {
+	const char *note;
+
 	if (port->config->port.role == PORT_DOWNSTREAM && addr_is_unspecified(&port->address))
 		return "no IPv4 address: no queries are sent, and nobody's membership is renewed; "
 		       "give it one";
 	if (dataplane_runs_other(port->daemon->dataplane, port->ifindex))
 		return "up; an earlier mcastd's program forwards until hosts have reported";
-	if (mode_note)
-		return mode_note;
-	return port->fell_back ? port->fallback_note : "up";
+	note = port_mode_note(port, choice, mode);
+	return note ? note : "up";
 }
 
 static void port_absent(struct port *port)
@@ -300,10 +322,10 @@ static void port_give_up(struct port *port, const struct netlink_link *link, int
 }
 
 /* Brings one port to what its section and its link say. */
-static void port_sync(struct port *port, const struct netlink_link *link, enum dataplane_mode mode,
-		      const char *mode_note)
+static void port_sync(struct port *port, const struct mode_choice *choice)
 {
 	struct daemon *daemon = port->daemon;
+	const struct netlink_link *link = netlink_find(daemon->netlink, port->name);
 	struct dataplane_error error = { "" };
 	struct port_config config = port->config->port;
 	int err = 0;
@@ -319,9 +341,9 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 		return;
 	}
 	if (port->open)
-		err = port_follow(port, mode, &error);
+		err = port_follow(port, link, choice->mode, &error);
 	else
-		err = port_open(port, link, mode, &error);
+		err = port_open(port, link, choice->mode, &error);
 	loop_update_now(daemon->loop); /* attaching takes its time */
 	config.mtu = link->mtu;
 	if (!err)
@@ -342,7 +364,7 @@ static void port_sync(struct port *port, const struct netlink_link *link, enum d
 	else if (!link->running)
 		port_state(port, PORT_DOWN, "no carrier");
 	else
-		port_state(port, PORT_UP, up_note(port, mode_note));
+		port_state(port, PORT_UP, up_note(port, choice, &error));
 }
 
 /* --- all ports --- */
@@ -410,61 +432,27 @@ static void ports_remove(struct daemon *daemon)
 }
 
 /*
- * Before Linux 6.3 the kernel does not tell, but a driver that takes no program transmits for none
- * either. A bond would take one, and run it as on its members, whose frames mean nothing to it.
+ * Ports of an earlier run, which was killed or kept them, that this configuration does not have:
+ * the program there would go on forwarding what comes in. Attaching takes hold of it first.
  */
-static bool cannot_transmit(const struct port *port, const struct netlink_link *link)
-{
-	int can = link->is_bond ? 0 : dataplane_can_transmit(link->ifindex);
-
-	return can < 0 ? port->open && port->fell_back : !can;
-}
-
-/*
- * The name of a port that cannot be transmitted to natively, or NULL. While there is one, frames
- * for it must arrive in generic mode, whichever port they come in by.
- */
-static const char *find_no_transmit(const struct daemon *daemon)
+static void ports_let_go(struct daemon *daemon)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		const struct port *port = daemon->ports[slot];
-		const struct netlink_link *link;
+		unsigned int ifindex = dataplane_port_ifindex(daemon->dataplane, slot);
+		struct dataplane_error error = { "" };
+		enum dataplane_mode mode;
+		char name[IF_NAMESIZE];
 
-		if (!port || port->config->xdp_mode == DATAPLANE_MODE_NATIVE)
+		if (!ifindex || daemon->ports[slot] || !if_indextoname(ifindex, name) ||
+		    config_find(daemon->config, name))
 			continue;
-		link = netlink_find(daemon->netlink, port->name);
-		if (link && link->is_ethernet && link->running && cannot_transmit(port, link))
-			return port->name;
+		if (dataplane_attach(daemon->dataplane, ifindex, DATAPLANE_MODE_AUTO, &mode,
+				     &error))
+			log_warning("%s", error.text);
+		dataplane_port_del(daemon->dataplane, slot);
+		dataplane_detach(daemon->dataplane, ifindex);
+		log_notice("%s: no port any more", name);
 	}
-	return NULL;
-}
-
-/* Which mode a port shall use now, and in words why if that is not native. */
-static enum dataplane_mode choose_mode(const struct port *port, const char *no_transmit, char *note,
-				       size_t size)
-{
-	unsigned int ifindex = if_nametoindex(port->name);
-
-	note[0] = '\0';
-	if (port->config->xdp_mode == DATAPLANE_MODE_GENERIC)
-		snprintf(note, size, "up in generic mode, as configured");
-	if (port->config->xdp_mode == DATAPLANE_MODE_NATIVE && ifindex &&
-	    dataplane_can_transmit(ifindex) == 0)
-		snprintf(note, size,
-			 "driver has no XDP transmit: nothing reaches it from ports in native "
-			 "mode; set xdp-mode = auto");
-	if (port->config->xdp_mode != DATAPLANE_MODE_AUTO)
-		return port->config->xdp_mode;
-	if (!no_transmit)
-		return DATAPLANE_MODE_AUTO;
-	if (strcmp(no_transmit, port->name) == 0)
-		snprintf(note, size,
-			 "driver has no XDP transmit; forwarding to it in generic mode; see "
-			 "mcastd(8)");
-	else
-		snprintf(note, size, "generic mode, because %s has no XDP transmit; see mcastd(8)",
-			 no_transmit);
-	return DATAPLANE_MODE_GENERIC;
 }
 
 /* Downstream data without a route still goes upstream (P-4.2-UPALWAYS). */
@@ -492,19 +480,11 @@ static void apply_defaults(struct daemon *daemon)
 	}
 }
 
-static void sync_all(struct daemon *daemon, const char *no_transmit)
+static void sync_all(struct daemon *daemon, const struct mode_choice *choices)
 {
-	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
-		struct port *port = daemon->ports[slot];
-		char note[DATAPLANE_ERROR_MAX];
-		enum dataplane_mode mode;
-
-		if (!port)
-			continue;
-		mode = choose_mode(port, no_transmit, note, sizeof(note));
-		port_sync(port, netlink_find(daemon->netlink, port->name), mode,
-			  note[0] ? note : NULL);
-	}
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
+		if (daemon->ports[slot])
+			port_sync(daemon->ports[slot], &choices[slot]);
 }
 
 /* Told once: what mcastd does is the same without. */
@@ -516,24 +496,22 @@ static void tell_no_dispatcher(struct daemon *daemon)
 		return;
 	daemon->told_no_dispatcher = true;
 	log_notice(
-		"no other XDP program can run beside mcastd's on its interfaces, forwarding is as "
-		"ever: libxdp's dispatcher was tried and refused (%s); libxdp 1.5.5 or later may "
-		"do",
+		"mcastd is alone on its interfaces, no other XDP program can run beside it: libxdp's "
+		"dispatcher was tried and failed (%s); libxdp 1.5.5 or later may do",
 		why);
 }
 
 void ports_sync(struct daemon *daemon)
 {
-	const char *no_transmit;
+	struct mode_choice choices[MCASTD_MAX_PORTS];
 
 	ports_remove(daemon);
 	ports_add(daemon);
-	no_transmit = find_no_transmit(daemon);
-	sync_all(daemon, no_transmit);
-	/* What only attaching could show. */
-	if (!no_transmit && (no_transmit = find_no_transmit(daemon)))
-		sync_all(daemon, no_transmit);
+	ports_let_go(daemon);
+	port_mode_choose(daemon, choices);
+	sync_all(daemon, choices);
 	tell_no_dispatcher(daemon);
+	cards_restore(daemon, false);
 	apply_defaults(daemon);
 	copies_tell(daemon);
 	daemon_perform(daemon);
@@ -558,4 +536,6 @@ void ports_close(struct daemon *daemon, bool keep)
 				port_free(port);
 		}
 	}
+	if (!keep)
+		cards_restore(daemon, true);
 }

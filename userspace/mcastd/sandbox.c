@@ -8,15 +8,25 @@
  * In production it fails with EPERM instead: a C library or libbpf of another make may ask for
  * something new, and then one operation that says so is a lesser evil than no multicast routing.
  */
+#include <asm/termbits.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <linux/sockios.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "mcastd/daemon.h"
 #include "platform/privilege_calls.h"
+
+/* Headers may be older than the kernel: BPF_TOKEN_CREATE and BPF_COMMON_ATTRS. */
+#define TOKEN_CREATE 36
+#define COMMON_ATTRS (1 << 16)
+
+/* A command of bpf(); libbpf from 1.8 on adds attributes to some, a place for the kernel's log. */
+#define CALL_BPF(command) CALL_MASKED(bpf, 0, 0xffffffff & ~COMMON_ATTRS, command)
 
 #define NO_WRITING (O_ACCMODE | O_CREAT | O_TRUNC)
 
@@ -47,11 +57,10 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(nanosleep),
 	CALL(restart_syscall),
 
-	/* Sockets: clients, service manager, syslog; links, IGMP frames, all-multicast; HTTP. */
+	/* Sockets: clients, service manager, syslog; links and their cards, IGMP frames; HTTP. */
 	CALL_WITH(socket, 0, AF_UNIX),
 	CALL_WITH(socket, 0, AF_NETLINK),
 	CALL_WITH(socket, 0, AF_XDP),
-	CALL_WITH(socket, 0, AF_PACKET),
 	CALL_WITH(socket, 0, AF_INET),
 	CALL_WITH(socket, 0, AF_INET6),
 	CALL_WITH(socketpair, 0, AF_UNIX),
@@ -69,32 +78,39 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(getsockopt),
 	CALL(setsockopt),
 	CALL_WITH(ioctl, 1, SIOCETHTOOL),
+	CALL_WITH(ioctl, 1, SIOCGIFFLAGS), /* of a card: all multicast, promiscuous */
 	CALL_WITH(ioctl, 1, SIOCGIFINDEX),
 	CALL_WITH(ioctl, 1, SIOCGIFMTU), /* is it still the interface that refused the program? */
 	CALL_WITH(ioctl, 1, SIOCGIFNAME),
 
 	/* Maps and programs, also those of a dispatcher beside other programs. */
-	CALL_WITH(bpf, 0, BPF_MAP_CREATE),
-	CALL_WITH(bpf, 0, BPF_MAP_LOOKUP_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_UPDATE_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_DELETE_ELEM),
-	CALL_WITH(bpf, 0, BPF_MAP_GET_NEXT_KEY),
-	CALL_WITH(bpf, 0, BPF_MAP_LOOKUP_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_UPDATE_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_DELETE_BATCH),
-	CALL_WITH(bpf, 0, BPF_MAP_FREEZE),
-	CALL_WITH(bpf, 0, BPF_MAP_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_PROG_LOAD),
-	CALL_WITH(bpf, 0, BPF_PROG_TEST_RUN),
-	CALL_WITH(bpf, 0, BPF_PROG_BIND_MAP),
-	CALL_WITH(bpf, 0, BPF_PROG_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
-	CALL_WITH(bpf, 0, BPF_OBJ_GET),
-	CALL_WITH(bpf, 0, BPF_OBJ_PIN),
-	CALL_WITH(bpf, 0, BPF_BTF_LOAD),
-	CALL_WITH(bpf, 0, BPF_BTF_GET_FD_BY_ID),
-	CALL_WITH(bpf, 0, BPF_LINK_CREATE),
-	CALL_WITH(bpf, 0, BPF_RAW_TRACEPOINT_OPEN),
+	CALL_BPF(BPF_MAP_CREATE),
+	CALL_BPF(BPF_MAP_LOOKUP_ELEM),
+	CALL_BPF(BPF_MAP_UPDATE_ELEM),
+	CALL_BPF(BPF_MAP_DELETE_ELEM),
+	CALL_BPF(BPF_MAP_GET_NEXT_KEY),
+	CALL_BPF(BPF_MAP_LOOKUP_BATCH),
+	CALL_BPF(BPF_MAP_UPDATE_BATCH),
+	CALL_BPF(BPF_MAP_DELETE_BATCH),
+	CALL_BPF(BPF_MAP_FREEZE),
+	CALL_BPF(BPF_MAP_GET_FD_BY_ID),
+	CALL_BPF(BPF_PROG_LOAD),
+	CALL_BPF(BPF_PROG_TEST_RUN),
+	CALL_BPF(BPF_PROG_BIND_MAP),
+	CALL_BPF(BPF_PROG_GET_FD_BY_ID),
+	CALL_BPF(BPF_OBJ_GET_INFO_BY_FD),
+	CALL_BPF(BPF_OBJ_GET),
+	CALL_BPF(BPF_OBJ_PIN),
+	CALL_BPF(BPF_BTF_LOAD),
+	CALL_BPF(BPF_BTF_GET_FD_BY_ID),
+	CALL_BPF(BPF_LINK_CREATE),
+	CALL_BPF(BPF_RAW_TRACEPOINT_OPEN),
+	/*
+	 * libbpf from 1.5 on asks with each object. Outside a user namespace the kernel always says
+	 * no, and inside one it gives what whoever mounted the bpffs has delegated, so there is
+	 * nothing to refuse; a refusal of ours would be a line in the audit log with each attach.
+	 */
+	CALL_BPF(TOKEN_CREATE),
 	CALL(membarrier),
 	CALL(memfd_create),
 	CALL(uname),
@@ -125,7 +141,11 @@ static const struct privilege_call allowed_calls[] = {
 	CALL(readlink),
 	CALL(readlinkat),
 	CALL(flock),
-	CALL_WITH(ioctl, 1, TCGETS), /* is it a terminal? libconfuse's scanner asks */
+	/* Is it a terminal? libconfuse's scanner asks, from glibc 2.42 on by the second. */
+	CALL_WITH(ioctl, 1, TCGETS),
+#ifdef TCGETS2
+	CALL_WITH(ioctl, 1, TCGETS2),
+#endif
 
 	/* Pins and the control socket come and go. */
 	CALL(mkdir),
@@ -183,6 +203,37 @@ static const cap_value_t kept_capabilities[] = {
 };
 
 #define KEPT (sizeof(kept_capabilities) / sizeof(kept_capabilities[0]))
+#define NEEDED (KEPT - 1) /* always */
+
+void daemon_why_not_permitted(char *text, size_t size)
+{
+	char missing[64];
+
+	if (privilege_missing(kept_capabilities, NEEDED, missing, sizeof(missing)))
+		snprintf(text, size,
+			 "capabilities are missing (%s): run as root, in a container with "
+			 "--cap-add for each",
+			 missing);
+	else if (privilege_in_user_namespace())
+		snprintf(text, size,
+			 "this is a user namespace (a rootless container), where the kernel "
+			 "permits no BPF: run as root of the host");
+	else
+		snprintf(text, size,
+			 "root may not do it here: look at the filter of system calls of a "
+			 "container, at security modules and lockdown (dmesg)");
+}
+
+int daemon_check_capabilities(void)
+{
+	char text[256], missing[64];
+
+	if (!privilege_missing(kept_capabilities, NEEDED, missing, sizeof(missing)))
+		return 0;
+	daemon_why_not_permitted(text, sizeof(text));
+	log_error("not permitted: %s", text);
+	return -EPERM;
+}
 
 /* The memory of AF_XDP sockets counts as locked without CAP_IPC_LOCK, see XSK_RX_MAX. */
 static bool lift_memory_limit(void)
@@ -194,7 +245,7 @@ static bool lift_memory_limit(void)
 
 int daemon_sandbox_enter(enum privilege_filter filter)
 {
-	int error = privilege_keep(kept_capabilities, lift_memory_limit() ? KEPT - 1 : KEPT);
+	int error = privilege_keep(kept_capabilities, lift_memory_limit() ? NEEDED : KEPT);
 
 	if (!error)
 		error = privilege_filter_load(filter, allowed_calls,

@@ -45,6 +45,7 @@ static const enum mcastd_verdict drops[] = {
 enum {
 	LEFT_TTL_THRESHOLD = N_DROPS,
 	LEFT_TOO_BIG,
+	LEFT_REFUSED,
 	N_COUNTERS,
 };
 
@@ -277,6 +278,7 @@ static void compare_drops(struct port *port)
 		compare_counter(port, i, dataplane_verdict_name(drops[i]), stats.verdict[drops[i]]);
 	compare_counter(port, LEFT_TTL_THRESHOLD, "ttl-threshold", stats.out_ttl_threshold);
 	compare_counter(port, LEFT_TOO_BIG, "too-big", stats.out_too_big);
+	compare_counter(port, LEFT_REFUSED, "transmit-refused", stats.out_refused);
 }
 
 /* --- Rounds ------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h> /* IFF_LOWER_UP */
 #include <linux/if_link.h>
-#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <stdlib.h>
@@ -101,6 +100,20 @@ static void parse_xdp(const struct nlattr *xdp, struct netlink_link *link)
 	}
 }
 
+static bool is_kind(const struct nlattr *attr, const char *kind)
+{
+	return strncmp(mnl_attr_get_str(attr), kind, mnl_attr_get_payload_len(attr)) == 0;
+}
+
+static void parse_kind(const struct nlattr *attr, struct netlink_link *link)
+{
+	static const char *const stacked[] = { "bond", "bridge", "macvlan", "team" };
+
+	link->is_bond = is_kind(attr, "bond");
+	for (size_t i = 0; i < sizeof(stacked) / sizeof(stacked[0]); i++)
+		link->is_stacked |= is_kind(attr, stacked[i]);
+}
+
 static void parse_info(const struct nlattr *info, struct netlink_link *link)
 {
 	const struct nlattr *attr;
@@ -109,8 +122,7 @@ static void parse_info(const struct nlattr *info, struct netlink_link *link)
 	{
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
 		    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-			link->is_bond = !strncmp(mnl_attr_get_str(attr), "bond",
-						 mnl_attr_get_payload_len(attr));
+			parse_kind(attr, link);
 	}
 }
 
@@ -124,6 +136,8 @@ static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 	link->up = info->ifi_flags & IFF_UP;
 	link->running = info->ifi_flags & IFF_LOWER_UP;
 	link->is_ethernet = info->ifi_type == ARPHRD_ETHER;
+	link->all_multicast = info->ifi_flags & IFF_ALLMULTI;
+	link->promiscuous = info->ifi_flags & IFF_PROMISC;
 	mnl_attr_for_each(attr, header, sizeof(*info))
 	{
 		switch (mnl_attr_get_type(attr)) {
@@ -517,24 +531,4 @@ void netlink_each(const struct netlink *netlink, netlink_each_fn fn, void *arg)
 	for (size_t i = 0; i < netlink->n_entries; i++)
 		if (!fn(arg, &netlink->entries[i]->link))
 			return;
-}
-
-int netlink_all_multicast(unsigned int ifindex)
-{
-	const struct packet_mreq request = {
-		.mr_ifindex = (int)ifindex,
-		.mr_type = PACKET_MR_ALLMULTI,
-	};
-	/* Protocol 0: the socket itself receives nothing. */
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) < 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	return fd;
 }

@@ -27,7 +27,10 @@ struct netlink_link {
 	bool up;      /* administratively */
 	bool running; /* carrier: IFF_LOWER_UP */
 	bool is_ethernet;
+	bool all_multicast,
+		promiscuous; /* set on the interface itself, not by a program's socket */
 	bool is_bond;
+	bool is_stacked; /* bonds, bridges and the like: another interface took tags of VLANs off */
 	unsigned int master;  /* ifindex of a bridge or bond it belongs to, 0 */
 	uint32_t xdp_prog_id; /* 0: no program; not told when one comes or goes by a bpf_link */
 	const struct netlink_address *addresses;
@@ -58,11 +61,5 @@ const struct netlink_link *netlink_find_index(const struct netlink *netlink, uns
 /* Returns true to go on. */
 typedef bool (*netlink_each_fn)(void *arg, const struct netlink_link *link);
 void netlink_each(const struct netlink *netlink, netlink_each_fn fn, void *arg);
-
-/*
- * Makes the interface receive all multicast (IFF_ALLMULTI): holds a packet socket membership that
- * the kernel undoes when it is closed, even after a crash. Returns a descriptor or -errno.
- */
-int netlink_all_multicast(unsigned int ifindex);
 
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "platform/privilege.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/securebits.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -25,11 +27,57 @@ static int complain(const char *what)
 
 /* --- capabilities --- */
 
-static bool is_permitted(cap_t caps, cap_value_t cap)
+static bool has(cap_t caps, cap_value_t cap, cap_flag_t set)
 {
 	cap_flag_value_t value = CAP_CLEAR;
 
-	return cap_get_flag(caps, cap, CAP_PERMITTED, &value) == 0 && value == CAP_SET;
+	return cap_get_flag(caps, cap, set, &value) == 0 && value == CAP_SET;
+}
+
+/* "NET_ADMIN" of "cap_net_admin". */
+static size_t append_name(char *names, size_t at, size_t size, cap_value_t cap)
+{
+	char *name = cap_to_name(cap);
+	const char *from = name && strncmp(name, "cap_", 4) == 0 ? name + 4 : "?";
+
+	if (at && at + 1 < size)
+		names[at++] = ',';
+	for (; *from && at + 1 < size; from++)
+		names[at++] = (char)toupper((unsigned char)*from);
+	names[at] = '\0';
+	cap_free(name);
+	return at;
+}
+
+size_t privilege_missing(const cap_value_t *caps, size_t n, char *names, size_t size)
+{
+	cap_t has_now = cap_get_proc();
+	size_t missing = 0, at = 0;
+
+	names[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		if (has_now && has(has_now, caps[i], CAP_EFFECTIVE))
+			continue;
+		at = append_name(names, at, size, caps[i]);
+		missing++;
+	}
+	cap_free(has_now);
+	return missing;
+}
+
+/* The first one, of the host, is that which maps all users to themselves. */
+bool privilege_in_user_namespace(void)
+{
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	unsigned long inside, outside, count;
+	bool first;
+
+	if (!map)
+		return false;
+	first = fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 &&
+		outside == 0 && count == UINT32_MAX;
+	fclose(map);
+	return !first;
 }
 
 static int set_both(cap_t caps, cap_value_t cap)
@@ -56,7 +104,7 @@ static int keep_of(cap_t had, const cap_value_t *caps, size_t n)
 	int error = kept ? 0 : -1;
 
 	for (size_t i = 0; !error && i < n; i++)
-		if (is_permitted(had, caps[i]))
+		if (has(had, caps[i], CAP_PERMITTED))
 			error = set_both(kept, caps[i]);
 	if (!error)
 		error = cap_set_proc(kept);
@@ -74,7 +122,7 @@ int privilege_keep(const cap_value_t *caps, size_t n)
 	if (!had)
 		return complain("read the capabilities");
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (is_permitted(had, CAP_SETPCAP))
+	if (has(had, CAP_SETPCAP, CAP_PERMITTED))
 		error = close_ways_back();
 	if (!error)
 		error = keep_of(had, caps, n);

@@ -20,6 +20,24 @@
  */
 int privilege_keep(const cap_value_t *caps, size_t n);
 
+/*
+ * Writes the names of those capabilities of the list that are not in effect, as "NET_RAW,BPF".
+ * Returns how many these are.
+ */
+size_t privilege_missing(const cap_value_t *caps, size_t n, char *names, size_t size);
+
+/* Do the capabilities belong to a user namespace? The kernel permits less with these. */
+bool privilege_in_user_namespace(void);
+
+/*
+ * Writes the names of those capabilities of the list that are not in effect, as "NET_RAW,BPF", and
+ * returns how many these are.
+ */
+size_t privilege_missing(const cap_value_t *caps, size_t n, char *names, size_t size);
+
+/* Are the capabilities those of a user namespace, with which the kernel permits less? */
+bool privilege_in_user_namespace(void);
+
 /* What happens to a system call that is not allowed. */
 enum privilege_filter {
 	PRIVILEGE_FILTER_DENY, /* it fails with EPERM, and the kernel's audit log tells its number
