@@ -136,7 +136,7 @@ $(OUT)/bench/forward: $(call obj,$(BENCH_FORWARD)) $(OUT)/libsys.a $(OUT)/libcor
 DAEMON_SIM = loop_now loop_update_now loop_add_deadline loop_deadline_set clock_gettime \
 	xsk_send xsk_waiting xsk_read_counters server_has_monitors server_on_monitor server_publish \
 	$(addprefix dataplane_,punted grant inject port_stats route_stats each_unwanted \
-		source_mac)
+		source_mac origins)
 $(OUT)/tests/unit/daemon_%: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(DAEMON_SIM))
 # cmocka 2 calls assert_in_range() deprecated, but its successors are unknown to cmocka 1.
 $(OUT)/obj/tests/%.o: CPPFLAGS += -DCMOCKA_DISABLE_DEPRECATION_WARNINGS
