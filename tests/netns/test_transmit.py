@@ -6,7 +6,6 @@ refuses is not counted as sent, and it is told which port it is, why, and what t
 
 import fcntl
 import os
-import signal
 import struct
 
 import pytest
@@ -15,7 +14,7 @@ from bed import G, Bed, through
 from lab import packet
 from lab.capture import wait_for
 from lab.daemon import SLOWNESS
-from test_modes import need_features, program
+from test_modes import need_features, tells_features
 
 STEADY = """
 query-interval = 60
@@ -166,6 +165,43 @@ def test_kept_back_is_not_refused(tap_bed):
         mcastd.wait(lambda: data_of(mcastd, "t0")["transmit-refused"], what="the counter")
         data = data_of(mcastd, "t0")
         assert (data["ttl-threshold"], data["transmit-refused"], data["sent-packets"]) == (3, 2, 0)
+
+
+def test_found_out_where_nothing_tells(lab):
+    """Before Linux 6.3 nothing tells that a plain veth does not transmit: its refusals do."""
+    bed = Bed(lab, gro=False)
+    if tells_features(bed):
+        pytest.skip("this kernel has XDP features of interfaces (netlink family netdev)")
+    with bed.daemon(STEADY) as mcastd:
+        join(bed, mcastd, bed.h1, bed.h3)
+        mcastd.wait(lambda: bed.send() and modes(mcastd, "u", "d1", "d2") == ["generic"] * 3, 20,
+                    "generic mode")
+        assert "refused" in note(mcastd, "d1"), note(mcastd, "d1")
+        bed.clear()
+        check(bed, bed.h1, bed.h3)
+        frames = bed.send(host=bed.h1, source=None, count=5)
+        bed.expect({bed.source: through(frames, bed.up), bed.h3: through(frames, bed.d2)})
+
+
+def test_full_ring(tap_bed):
+    """
+    A burst that does not fit into the driver's ring: what was sent and what was refused add up to
+    what was handed over, what was sent has come out, and the other ports stay native.
+    """
+    bed, tap = tap_bed
+    bed.router.space.ip("link", "set", "t0", "txqueuelen", "16")
+    with bed.daemon(STEADY + tap.config()) as mcastd:
+        join(bed, mcastd, bed.h1)
+        tap.data()  # makes room
+        frames = bed.send(count=40)
+        bed.expect({bed.h1: through(frames, bed.d1)})
+        data = data_of(mcastd, "t0")
+        assert 10 <= data["sent-packets"] <= 16, data
+        assert data["sent-packets"] + data["transmit-refused"] == 40, data
+        assert tap.data() == through(frames, tap)[:data["sent-packets"]]
+        mcastd.wait(lambda: "transmit ring is full" in note(mcastd, "t0"), 15, "the note")
+        assert "refused by its driver and not sent: its transmit ring is full" in mcastd.log()
+        assert modes(mcastd, "u", "d1", "d2", "t0") == ["native"] * 4
 
 
 # --- mixed sets ----------------------------------------------------------------------------------

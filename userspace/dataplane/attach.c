@@ -294,10 +294,15 @@ static int attach_in_mode(struct dataplane *dp, struct refusal *asked, struct fo
 		*asked = *before;
 		return asked->err;
 	}
-	asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
-	if (!asked->err)
-		return 0;
-	words_of(asked->err, asked->why);
+	if (asked->mode == DATAPLANE_MODE_NATIVE &&
+	    hazard_in_native_mode(dp, asked->ifindex, asked->why)) {
+		asked->err = -EOPNOTSUPP;
+	} else {
+		asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
+		if (!asked->err)
+			return 0;
+		words_of(asked->err, asked->why);
+	}
 	asked->state = refusal_state(asked->ifindex);
 	if (!refusal_is_passing(asked->err))
 		refusal_remember(dp, asked);

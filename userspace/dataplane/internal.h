@@ -227,6 +227,11 @@ void refusal_remember(struct dataplane *dp, const struct refusal *what);
 /* May the next attempt end otherwise although the interface is the same? */
 bool refusal_is_passing(int err);
 
+/*
+ * hazard.c: is there a fault of the kernel that forbids native mode? why has WORDS_MAX bytes.
+ */
+bool hazard_in_native_mode(const struct dataplane *dp, unsigned int ifindex, char *why);
+
 /* xmit.c: without it the data plane works, and knows less. Returns 0 or -errno. */
 int xmit_open(struct dataplane *dp);
 void xmit_close(struct dataplane *dp);

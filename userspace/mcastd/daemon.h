@@ -269,6 +269,10 @@ uint64_t limit_undelivered(const struct port *port);
 /* Until when some port's hosts may have told something that was lost; in the past: none's. */
 uint64_t limit_held_until(const struct daemon *daemon);
 
+/* port.c: what becomes of a packet (forward/decide.h), by what the data plane has been told. */
+void decide(const struct daemon *daemon, const struct decide_packet *packet,
+	    struct decision *decision);
+
 /*
  * slow.c: forwards a data packet that the XDP program could not, because it may have to be
  * fragmented. Returns false when the frame is no such packet.

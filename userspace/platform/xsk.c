@@ -302,6 +302,23 @@ void xsk_read_counters(const struct xsk *xsk, struct xsk_counters *counters)
 		counters->dropped = statistics.rx_dropped + statistics.rx_ring_full;
 }
 
+/* Is sysfs that of our network namespace? It need not be, and may know another such interface. */
+static bool is_in_sysfs(const char *ifname)
+{
+	char path[64 + IF_NAMESIZE];
+	unsigned int ifindex = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", ifname);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%u", &ifindex) != 1)
+		ifindex = 0;
+	fclose(file);
+	return ifindex && ifindex == if_nametoindex(ifname);
+}
+
 /* Drivers that cannot tell their channels still have one directory for each queue in sysfs. */
 static unsigned int count_sysfs_queues(const char *ifname)
 {
@@ -310,6 +327,8 @@ static unsigned int count_sysfs_queues(const char *ifname)
 	unsigned int n = 0;
 	DIR *dir;
 
+	if (!is_in_sysfs(ifname))
+		return 0;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/queues", ifname);
 	dir = opendir(path);
 	if (!dir)
