@@ -253,6 +253,7 @@ void port_close(struct port *port)
 	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
+	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)

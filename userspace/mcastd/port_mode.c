@@ -97,8 +97,6 @@ static struct mode_port facts_of(struct port *port)
 
 	if (!link || !link->is_ethernet)
 		return facts;
-	if (port->attached && port->ifindex != link->ifindex)
-		port->attached = false;
 	follow_device(port, link);
 	facts.there = link->running;
 	facts.waiting = dataplane_runs_other(port->daemon->dataplane, link->ifindex);
