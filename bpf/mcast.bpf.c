@@ -23,6 +23,10 @@ char LICENSE[] SEC("license") = "GPL";
 	(BIT(MCASTD_IGMP_LIMITED) | BIT(MCASTD_WRONG_PORT) | BIT(MCASTD_BOUNDARY) |       \
 	 BIT(MCASTD_MARTIAN_SOURCE) | BIT(MCASTD_BAD_HEADER) | BIT(MCASTD_BAD_CHECKSUM) | \
 	 BIT(MCASTD_REDIRECT_FAILED))
+/* Verdicts of which mcastd_unwanted keeps the flows: what is wrong with them can be mended. */
+#define REMEMBERED                                                                 \
+	(BIT(MCASTD_NO_ROUTE) | BIT(MCASTD_TTL_EXPIRED) | BIT(MCASTD_WRONG_PORT) | \
+	 BIT(MCASTD_BOUNDARY) | BIT(MCASTD_MARTIAN_SOURCE) | BIT(MCASTD_LINK_LOCAL_SOURCE))
 #define UNKNOWN (BIT(MCASTD_NO_ROUTE) | BIT(MCASTD_NO_MEMBER))
 
 static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict verdict)
@@ -33,6 +37,15 @@ static __always_inline int refuse(const struct arrival *at, enum mcastd_verdict 
 		dropped |= UNKNOWN;
 	at->stats->verdict[verdict]++;
 	return dropped & BIT(verdict) ? XDP_DROP : XDP_PASS;
+}
+
+/* The same for data, whose flow is noted where that helps to find the reason. */
+static __always_inline int refuse_data(const struct frame *f, const struct arrival *at,
+				       enum mcastd_verdict verdict)
+{
+	if (REMEMBERED & BIT(verdict))
+		unwanted_count(f, at->slot, verdict);
+	return refuse(at, verdict);
 }
 
 /* True: the daemon made this frame for the host's own stack. */
@@ -134,18 +147,15 @@ static __noinline int forward(struct xdp_md *ctx)
 	verdict = frame_check(&f);
 	if (verdict == MCASTD_FORWARDED)
 		verdict = arrival_check(&f, &at);
-	if (verdict == MCASTD_WRONG_PORT)
-		unwanted_count(&f, at.slot, verdict);
 	if (verdict != MCASTD_FORWARDED)
-		return refuse(&at, verdict);
+		return refuse_data(&f, &at, verdict);
 	route = route_find(f.ip, &index);
 	if (route && !(route->flags & MCASTD_ROUTE_WANTED))
 		route = NULL;
 	out = route ? route_out(route, &at) : default_out(&f, &at);
-	if (out == MCASTD_OUT_NONE && !route)
-		unwanted_count(&f, at.slot, MCASTD_NO_ROUTE);
-	if (out == MCASTD_OUT_NONE)
-		return refuse(&at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
+	/* Nothing goes back, nor to the daemon for that. */
+	if (out == MCASTD_OUT_NONE || out == (MCASTD_OUT_PORT | at.slot))
+		return refuse_data(&f, &at, route ? MCASTD_NO_MEMBER : MCASTD_NO_ROUTE);
 	if (route)
 		stats = bpf_map_lookup_elem(&mcastd_rstats, &index);
 	if (stats) {

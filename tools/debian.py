@@ -107,7 +107,7 @@ def root(name):
 
 def own_out(name):
     """Where the tree keeps what is built in that root; it is seen there as `out`."""
-    directory = os.path.join(TREE, "out", name)
+    directory = os.path.join(TREE, "out", "root", f"{name}.out")
     os.makedirs(directory, exist_ok=True)
     return directory
 

@@ -270,7 +270,7 @@ struct mcastd_unwanted {
 	__u64 packets;
 	__u64 bytes;
 	__u64 last_seen_ns;
-	__u32 verdict; /* of the last one: MCASTD_NO_ROUTE or MCASTD_WRONG_PORT */
+	__u32 verdict; /* of the last one: no route, or what of it can be mended */
 	__u32 reserved;
 };
 

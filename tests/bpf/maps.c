@@ -507,7 +507,7 @@ static void wrong_ports(void **state)
 	assert_int_equal(dataplane_port_del(bed.dp, 1), -ENOENT);
 	assert_int_equal(dataplane_port_slot(bed.dp, 4000), 0);
 	assert_true(dataplane_attach(bed.dp, 4000, DATAPLANE_MODE_AUTO, &got, &error) < 0);
-	assert_non_null(strstr(error.text, "no such interface"));
+	assert_non_null(strstr(error.text, "No such device"));
 	bed_fini(&bed);
 }
 

@@ -9,6 +9,9 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "../support/bed.h"
 
 static struct bed bed;
@@ -255,7 +258,38 @@ static void steady_member(void **state)
 	bed_fini(&bed);
 }
 
-/* The one MAC is that of the lowest slot in generic mode, and gone with the last such port. */
+static uint32_t program_of(unsigned int port)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	assert_int_equal(bpf_xdp_query((int)bed.veth.ifindex[port], 0, &query), 0);
+	return query.prog_id;
+}
+
+/* A driver that is asked again and has nothing against it: the same program, which goes on. */
+static void asked_again(void **state)
+{
+	struct dataplane_error error = { "" };
+	struct veth_frame frame;
+	uint32_t before;
+
+	open_bed(state, 3);
+	BED_ROUTE(&bed, "0.0.0.0", "239.1.1.1", 2, 3);
+	before = program_of(1);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(dataplane_ask_again(bed.dp, bed.veth.ifindex[1], &error), 0);
+		assert_true(dataplane_attached(bed.dp, bed.veth.ifindex[1]));
+		datagram_init(&frame, "192.0.2.1", "239.1.1.1", 8, 100, 1);
+		send_frame(1, &frame);
+		expect(2, &frame);
+		expect(3, &frame);
+	}
+	if (before == program_of(3)) /* no dispatcher: one program for all */
+		assert_int_equal(program_of(1), before);
+	bed_fini(&bed);
+}
+
+/* D-MAC: one for all is that of the lowest slot in generic mode, and gone with the last of them. */
 static void one_mac(void **state)
 {
 	struct dataplane_port port;
@@ -362,6 +396,7 @@ int main(void)
 		EVERY_WAY(fan_out),	EVERY_WAY(options_and_fragments),
 		EVERY_WAY(mixed_batch), EVERY_WAY(limits),
 		EVERY_WAY(port_leaves), EVERY_WAY(steady_member),
+		EVERY_WAY(asked_again),
 		GENERIC(tags),		{ "one_mac", one_mac, NULL, NULL, &shared },
 	};
 

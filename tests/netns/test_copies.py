@@ -40,7 +40,7 @@ def queries(host):
 
 
 def test_one_mac_for_data(lab):
-    """All data leaves with the MAC of the first port in generic mode, IGMP with each port's own."""
+    """D-MAC: all data leaves with the MAC of the first port in generic mode, IGMP with each port's own."""
     bed = Bed(lab)
     with daemon(bed, GENERIC) as mcastd:
         bed.check_forwarding(mcastd)
@@ -75,7 +75,7 @@ def arrived_tagged(host):
 
 
 def test_tags_by_the_daemon(lab):
-    """Ports of different VLANs: the daemon sends each its copy, whole; what is alike goes fast."""
+    """D-VLAN: to ports of different VLANs the daemon sends the copies; what is alike goes fast."""
     bed = Bed(lab)
     with daemon(bed, GENERIC, d1=["vlan = 7"]) as mcastd:
         assert "different VLANs" in mcastd.log()

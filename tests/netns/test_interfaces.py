@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from bed import G, QUICK, Bed, S1, through
+from bed import G, QUICK, Bed, S1, learn_macs, through
 from lab import packet
 from lab.netns import run
 from test_limits import hear_on_queue
@@ -415,6 +415,23 @@ def test_native_mode_refused(lab):
         mcastd.wait(lambda: mcastd.interface("d1")["xdp-mode"] == "native", what="native mode")
         assert not note(mcastd, "d1")
         check(bed, bed.h1, bed.h3)
+
+
+def test_jumbo_frames(lab):
+    """D-MTU: what is larger than a page is not for native mode; generic mode carries it, whole."""
+    bed = Bed(lab)
+    for port, host in zip(bed.router.ports, bed.hosts):
+        bed.router.space.ip("link", "set", port.name, "mtu", "9000")
+        host.space.ip("link", "set", "eth0", "mtu", "9000")
+    with bed.daemon(STEADY) as mcastd:
+        for port in bed.router.ports:
+            assert mcastd.interface(port.name)["xdp-mode"] == "generic"
+        join(bed, mcastd, bed.h1, bed.h3)
+        learn_macs(mcastd, bed.router.ports)
+        for size in (4200, 8900):
+            frames = [bed.source.send_data(G, bytes(size), flags_offset=flags)
+                      for flags in (0, DONT_FRAGMENT)]
+            bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
 
 
 def test_bridge_as_a_port(lab):

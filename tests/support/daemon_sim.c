@@ -117,6 +117,7 @@ int __wrap_dataplane_route_stats(struct dataplane *dp, const struct addr *group,
 				 const struct addr *source, struct mcastd_route_stats *stats);
 int __wrap_dataplane_each_unwanted(struct dataplane *dp, dataplane_unwanted_fn fn, void *arg);
 const uint8_t *__wrap_dataplane_source_mac(const struct dataplane *dp, unsigned int slot);
+const struct origin *__wrap_dataplane_origins(const struct dataplane *dp, uint32_t *n);
 
 uint32_t __wrap_dataplane_punted(const struct dataplane *dp, unsigned int slot,
 				 enum mcastd_punt punt)
@@ -225,6 +226,31 @@ void __wrap_server_publish(struct server *server, const json_t *event)
 		 json_string_value(json_object_get(event, "text")));
 }
 
+const struct origin *__wrap_dataplane_origins(const struct dataplane *dp, uint32_t *n)
+{
+	static struct origin origins[SIM_PORTS];
+
+	(void)dp;
+	for (uint32_t slot = 1; slot < SIM_PORTS; slot++)
+		origins[slot] =
+			(struct origin){ { addr_from_v4_host(0x0a000000 + (slot << 8)), 120 },
+					 slot };
+	*n = SIM_PORTS - 1;
+	return origins + 1;
+}
+
+void daemon_sim_apply(struct daemon_sim *sim, unsigned int slot)
+{
+	const struct port *port = &sim->ports[slot];
+
+	forward_port_set(sim->daemon.forward, slot,
+			 &(struct forward_port){ .present = true,
+						 .role = port->config->port.role,
+						 .ttl_threshold = port->applied.ttl_threshold,
+						 .mtu = port->applied.mtu,
+						 .vlan = (uint16_t)port->applied.vlan });
+}
+
 /* --- the daemon ------------------------------------------------------------------------------- */
 
 static void add_port(struct daemon_sim *sim, unsigned int slot, const char *name)
@@ -265,8 +291,7 @@ static void add_port(struct daemon_sim *sim, unsigned int slot, const char *name
 	must(!engine_port_configure(daemon->engine, slot, &section->port, sim->now,
 				    &daemon->actions));
 	must(!engine_port_link(daemon->engine, slot, &link, sim->now, &daemon->actions));
-	forward_port_set(daemon->forward, slot,
-			 &(struct forward_port){ .present = true, .role = section->port.role });
+	daemon_sim_apply(sim, slot);
 }
 
 static uint64_t engine_due(void *arg, uint64_t now)

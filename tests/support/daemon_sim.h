@@ -69,6 +69,8 @@ void daemon_sim_free(struct daemon_sim *sim);
 /* Slot n has 10.0.n.100/24, MTU 1500 and MAC 02:00:00:00:00:0n. */
 #define SIM_MAC(slot) ((const uint8_t[]){ 2, 0, 0, 0, 0, (uint8_t)(slot) })
 
+/* What was changed in a port's `applied` counts from now on. */
+void daemon_sim_apply(struct daemon_sim *sim, unsigned int slot);
 /* A host behind the port joins a group, any source, and the daemon does what that asks for. */
 void daemon_sim_join(struct daemon_sim *sim, unsigned int slot, const char *group);
 /* Lets time pass; deadlines are met. */

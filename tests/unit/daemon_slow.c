@@ -49,6 +49,7 @@ static void whole_or_in_fragments(void **state)
 
 	join_all(sim);
 	sim->ports[SIM_D2].applied.mtu = 576;
+	daemon_sim_apply(sim, SIM_D2);
 	assert_true(forward(sim, SIM_UP, &frame));
 	expect_whole(sim, SIM_D1, &frame);
 	expect_whole(sim, SIM_D3, &frame);
@@ -76,6 +77,8 @@ static void ttl_threshold(void **state)
 	join_all(sim);
 	sim->ports[SIM_D1].applied.ttl_threshold = 7;
 	sim->ports[SIM_D2].applied.ttl_threshold = 8;
+	daemon_sim_apply(sim, SIM_D1);
+	daemon_sim_apply(sim, SIM_D2);
 	assert_true(forward(sim, SIM_UP, &frame));
 	expect_whole(sim, SIM_D1, &frame);
 	assert_int_equal(daemon_sim_sent(sim, SIM_D2, NULL), 0);

@@ -18,12 +18,18 @@ static void begin(struct daemon_sim *sim)
 	assert_string_equal(sim->told, ""); /* there is nothing to compare with */
 }
 
-/* n more packets of 192.0.2.1 have come in by a port; all routes share these counters. */
+/*
+ * n more packets have come in by a port, of 192.0.2.1 by the upstream, else of 10.0.SLOT.10; all
+ * routes share these counters.
+ */
 static void flow(struct daemon_sim *sim, unsigned int slot, unsigned int n)
 {
 	sim->route_stats.packets += n;
 	sim->route_stats.last_slot = (uint16_t)slot;
-	memcpy(sim->route_stats.last_source, (uint8_t[]){ 192, 0, 2, 1 }, 4);
+	memcpy(sim->route_stats.last_source,
+	       slot == SIM_UP ? (uint8_t[]){ 192, 0, 2, 1 }
+			      : (uint8_t[]){ 10, 0, (uint8_t)slot, 10 },
+	       4);
 	sim->route_stats.last_seen_ns = sim->now * 1000000;
 }
 
@@ -88,7 +94,7 @@ static void to_others(void **state)
 	begin(sim);
 	flow(sim, SIM_D1, 1);
 	daemon_sim_pass(sim, SECOND);
-	expect(sim, "flow-started d1: " G " of 192.0.2.1 flows to u, d2\n");
+	expect(sim, "flow-started d1: " G " of 10.0.2.10 flows to u, d2\n");
 }
 
 /* A route that goes while data flows. */

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "forward/decide.h"
 #include "forward/forward.h"
 
 #define UP 1
@@ -368,12 +369,20 @@ static void set_boundary(struct bed *bed, unsigned int port, enum port_role role
 	forward_update_all(bed->forward);
 }
 
-static uint32_t default_ports(const struct bed *bed, uint32_t group, enum forward_side side)
+/* How many ports get a packet of no prefix, or from port 2. */
+static uint32_t count_ports(const struct bed *bed, uint32_t group, unsigned int arrival)
 {
-	uint16_t slots[ENGINE_MAX_PORTS];
-	const struct addr g = v4(group);
+	const struct origin d1 = { { v4(0x0a000200u), 120 }, D1 };
+	const struct decide_origins origins = { &d1, 1 };
+	const struct decide_packet packet = { .source =
+						      v4(arrival == D1 ? 0x0a00020au : SOURCE + 1),
+					      .group = v4(group),
+					      .arrival = arrival,
+					      .ttl = 8 };
+	struct decision decision;
 
-	return forward_default(bed->forward, &g, side, slots);
+	decide_packet(bed->forward, &origins, &packet, &decision);
+	return port_map_count(&decision.out);
 }
 
 /* R-SCOPE-LOCAL: of any boundary, for data as for reports, with a route and without. */
@@ -397,13 +406,16 @@ static void test_local_scope(void **state)
 	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 2 3 down: 1 2 3");
 	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
 	EXPECT(bed, "(*,239.255.1.1) up: down: 1", "(192.0.2.1,239.255.1.1) up: 3 down: 1 3");
-	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 1);
+	set_boundary(bed, D1, PORT_DOWNSTREAM, NULL);
+	assert_int_equal(count_ports(bed, 0xefff0202u, D1), 1);
+	set_boundary(bed, D1, PORT_DOWNSTREAM, &scope);
 	set_boundary(bed, UP, PORT_UPSTREAM, &scope);
 	EXPECT(bed, "(*,239.255.1.1) up: down:", "(192.0.2.1,239.255.1.1) up: 3 down: 3");
-	assert_int_equal(default_ports(bed, 0xefff0101u, FORWARD_FROM_DOWNSTREAM), 0);
-	assert_int_equal(default_ports(bed, 0xefc10101u, FORWARD_FROM_DOWNSTREAM), 0);
-	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_DOWNSTREAM), 1);
-	assert_int_equal(default_ports(bed, GROUP, FORWARD_FROM_UPSTREAM), 0);
+	set_boundary(bed, D1, PORT_DOWNSTREAM, NULL);
+	assert_int_equal(count_ports(bed, 0xefff0202u, D1), 0);
+	assert_int_equal(count_ports(bed, 0xefc10101u, D1), 0);
+	assert_int_equal(count_ports(bed, GROUP, D1), 1);
+	assert_int_equal(count_ports(bed, GROUP, UP), 0);
 }
 
 /* What could not be applied stays open, and is applied when there is room. */
@@ -442,21 +454,16 @@ static bool count_route(const struct forward_route *route, bool applied, void *a
 static void test_gone_is_not_found(void **state)
 {
 	struct bed *bed = *state;
-	const struct addr group = v4(GROUP), source = v4(SOURCE + 1);
-	uint16_t slots[ENGINE_MAX_PORTS];
 	unsigned int n_routes = 0;
-	uint32_t n = 0;
 	int error;
 
 	report(bed, D1, RECORD_TO_EX, NONE);
-	assert_true(forward_find(bed->forward, &group, &source, FORWARD_FROM_UPSTREAM, slots, &n));
-	assert_int_equal(n, 1);
-	assert_int_equal(slots[0], D1);
+	assert_int_equal(count_ports(bed, GROUP, UP), 1);
 	bed->recorder.fail = -EBUSY;
 	engine_port_remove(bed->engine, D1, bed->now, &bed->actions);
 	perform(bed);
 	assert_int_equal(bed->recorder.n, 1);
-	assert_false(forward_find(bed->forward, &group, &source, FORWARD_FROM_UPSTREAM, slots, &n));
+	assert_int_equal(count_ports(bed, GROUP, UP), 0);
 	forward_each_route(bed->forward, count_route, &n_routes);
 	assert_int_equal(n_routes, 0);
 	bed->recorder.fail = 0;

@@ -16,7 +16,7 @@
 
 static struct loop *loop;
 
-static uint64_t stop(void *arg, uint64_t now)
+static uint64_t stop_loop(void *arg, uint64_t now)
 {
 	(void)arg;
 	(void)now;
@@ -26,7 +26,7 @@ static uint64_t stop(void *arg, uint64_t now)
 
 static void run_ms(uint64_t ms)
 {
-	int id = loop_add_deadline(loop, loop_now(loop) + ms, stop, NULL);
+	int id = loop_add_deadline(loop, loop_now(loop) + ms, stop_loop, NULL);
 
 	assert_true(id >= 0);
 	assert_int_equal(loop_run(loop), 0);
@@ -162,7 +162,7 @@ static uint64_t remove_itself(void *arg, uint64_t now)
 	t->n++;
 	loop_remove_deadline(loop, t->id);
 	/* The place is free for another one, which must not inherit our answer. */
-	t->id = loop_add_deadline(loop, LOOP_NEVER, stop, NULL);
+	t->id = loop_add_deadline(loop, LOOP_NEVER, stop_loop, NULL);
 	return now;
 }
 

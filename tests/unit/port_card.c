@@ -164,7 +164,7 @@ static int sync_card(void)
 	return port_card_sync(&port, &link_of_port, &error);
 }
 
-static void stop(void)
+static void clean_up(void)
 {
 	the_port = NULL;
 	cards_restore(&daemon_of_port, true);
@@ -183,7 +183,7 @@ static void test_untagged(void **state)
 	assert_string_equal(told, "card-set ");
 	assert_int_equal(sync_card(), 0);
 	assert_string_equal(told, "");
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -193,7 +193,7 @@ static void test_what_was_so_before_is_left_alone(void **state)
 	fake.ready = CARD_ALL_MULTICAST | CARD_LRO;
 	assert_int_equal(sync_card(), 0);
 	assert_int_equal(port_card_changes(&port), UNTAGGED & ~(CARD_ALL_MULTICAST | CARD_LRO));
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, CARD_ALL_MULTICAST | CARD_LRO);
 }
 
@@ -208,7 +208,7 @@ static void test_vlan_filter_off(void **state)
 	assert_int_equal(sync_card(), 0);
 	assert_int_equal(fake.ready, UNTAGGED);
 	assert_string_equal(told, "");
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -224,7 +224,7 @@ static void test_vlan_filter_fixed(void **state)
 	config.vlan = 0;
 	assert_int_equal(sync_card(), 0);
 	assert_int_equal(fake.ready, UNTAGGED);
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -243,7 +243,7 @@ static void test_vlan_filter_refused(void **state)
 	fake.ready = 0;
 	assert_int_equal(sync_card(), -EOPNOTSUPP);
 	assert_non_null(strstr(error.text, "VLAN 7"));
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -263,7 +263,7 @@ static void test_tags_that_are_taken_off(void **state)
 	fake.ready |= CARD_VLAN_PARSE;
 	assert_int_equal(sync_card(), 0);
 	assert_string_equal(port.card.note, "");
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, CARD_VLAN_PARSE);
 }
 
@@ -275,7 +275,7 @@ static void test_vlan_above_another_interface(void **state)
 	config.vlan = 7;
 	assert_int_equal(sync_card(), -EOPNOTSUPP);
 	assert_non_null(strstr(error.text, "vlan = 7 make a VLAN device"));
-	stop();
+	clean_up();
 }
 
 static void test_merged_frames_that_are_fixed(void **state)
@@ -286,7 +286,7 @@ static void test_merged_frames_that_are_fixed(void **state)
 	assert_int_equal(sync_card(), 0);
 	assert_int_equal(fake.ready, UNTAGGED & ~(CARD_LRO | CARD_GRO_HW));
 	assert_string_equal(port.card.note, "");
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -297,7 +297,7 @@ static void test_not_permitted(void **state)
 	assert_int_equal(sync_card(), -EPERM);
 	assert_non_null(strstr(error.text, "all multicast: Operation not permitted"));
 	assert_int_equal(n_cards, 0);
-	stop();
+	clean_up();
 }
 
 static void test_undone_by_others(void **state)
@@ -322,7 +322,7 @@ static void test_undone_by_others(void **state)
 	assert_int_equal(fake.ready, UNTAGGED);
 	assert_int_equal(port.card.lost, 2);
 	/* What they have done is not kept as theirs: the card goes back to what it was. */
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 }
 
@@ -359,7 +359,7 @@ static void test_away_and_back(void **state)
 	assert_int_equal(sync_card(), 0);
 	assert_int_equal(n_cards, 1);
 	assert_int_equal(port_card_changes(&port), UNTAGGED);
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, 0);
 	/* Another card that has gone is none of this one's. */
 	reset(state);
@@ -367,7 +367,7 @@ static void test_away_and_back(void **state)
 	cards[n_cards++] = away;
 	fake.ready = CARD_ALL_MULTICAST;
 	assert_int_equal(sync_card(), 0);
-	stop();
+	clean_up();
 	assert_int_equal(fake.ready, CARD_ALL_MULTICAST);
 }
 
@@ -377,7 +377,7 @@ static void test_interface_gone(void **state)
 	assert_int_equal(sync_card(), 0);
 	present = false;
 	assert_int_equal(sync_card(), -ENODEV);
-	stop();
+	clean_up();
 }
 
 int main(void)

@@ -6,11 +6,13 @@ mixed, whatever is configured.
 """
 
 import os
+import re
 
 import pytest
 
 from bed import FAST
 from cards import CardBed, label, threes
+from lab import LabError
 
 RELEASE = tuple(int(part) for part in os.uname().release.split(".")[:2])
 GENERIC_ONLY = ("e1000", "e1000e", "8139cp", "8139too", *(() if RELEASE >= (6, 6) else ("vmxnet3",)))
@@ -69,3 +71,31 @@ def test_one_generic_among_native(lab, cards):
         bed.check_forwarding(mcastd)
         assert mcastd.statistics("d2")["data"]["sent-packets"] == 20
         assert mcastd.statistics("d2")["data"]["transmit-refused"] == 0
+
+
+def queue_counts(port):
+    """How many queues a card may have, and has; or nothing."""
+    try:
+        text = port.router.space.run("ethtool", "-l", port.name)
+    except LabError:  # the driver does not know the question
+        return []
+    return [int(count) for count in re.findall(r"Combined:\s+(\d+)", text)]
+
+
+@pytest.mark.parametrize("cards", threes(), ids=label)
+def test_more_queues_than_processors(lab, cards):
+    """virtio_net would stop the kernel with the first frame: it is not used natively, and why is told."""
+    bed = CardBed(lab, cards)
+    port = next((p for p in bed.router.ports if p.card.driver == "virtio_net" and
+                 queue_counts(p) and queue_counts(p)[0] > os.cpu_count()), None)
+    if not port:
+        pytest.skip("no card virtio-net:queues=N with N above --cpus")
+    most, before = queue_counts(port)
+    port.router.space.run("ethtool", "-L", port.name, "combined", str(most))
+    try:
+        with bed.daemon(FAST) as mcastd:
+            assert not is_native(mcastd)
+            assert f"ethtool -L {port.name} combined {os.cpu_count()}" in mcastd.log()
+            bed.check_forwarding(mcastd)
+    finally:
+        port.router.space.run("ethtool", "-L", port.name, "combined", str(before))

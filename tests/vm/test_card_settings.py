@@ -53,8 +53,8 @@ def got_tagged(host, vlan):
 @pytest.mark.parametrize("cards", threes(), ids=label)
 def test_tagged_and_untagged_ports(lab, cards, turn):
     """
-    A port with `vlan` gets its VLAN and no other, one without gets none at all, whatever the card
-    does with tags by itself; and all is as it was in the end.
+    D-VLAN: a port with `vlan` gets its VLAN and no other, one without gets none at all, whatever
+    the card does with tags by itself; and all is as it was in the end.
     """
     bed = CardBed(lab, turned(cards, turn))
     before = [settings(port) for port in bed.router.ports]
@@ -112,7 +112,7 @@ def test_tagged_and_untagged_ports(lab, cards, turn):
 @pytest.mark.parametrize("cards", threes(), ids=label)
 def test_filter_stays_open(lab, cards, crash):
     """
-    Nothing of a stream is lost while no daemon is there and by the next one's start, though only
+    L-RESTART: nothing of a stream is lost while no daemon is there and by the next one's start, though only
     the daemon knows of the group, and no program on the router.
     """
     bed = CardBed(lab, cards)

@@ -4,6 +4,8 @@
 import os
 import re
 
+import pytest
+
 from bed import Bed
 from lab.daemon import ROOT, bpf_object
 from lab.netns import run
@@ -30,19 +32,25 @@ def here(command, bed, pins, interface):
                                 .replace("eth1", interface))
 
 
-def test_load_the_program_yourself(lab):
+@pytest.mark.parametrize("dispatcher", ["as it comes", "without"])
+def test_load_the_program_yourself(lab, dispatcher):
     """
     xdp-loader as each page has it, in whatever way this libxdp attaches here; mcastd takes over,
     forwards beside it, and leaves the programs; then every look with bpftool finds something.
     """
+    before = ""
+    if dispatcher == "without":
+        (before,) = re.findall(r"`(LIBXDP_\w+=1)` before the command", read("docs/BPFTOOL.md"))
     bed = Bed(lab)
     pins = lab.bpffs_dir()
     os.makedirs(pins)
     for port, place in zip(bed.router.ports, PLACES):
         (line,) = commands(place, "xdp-loader load")
-        here(line, bed, pins, port.name)
+        here(f"{before} {line}", bed, pins, port.name)
     loaded = {port.name: bed.router.link(port.name)["xdp"] for port in bed.router.ports}
     assert "mcastd_ingress" in bed.router.space.run("xdp-loader", "status")
+    if before:
+        assert {xdp["prog"]["name"] for xdp in loaded.values()} == {"mcastd_ingress"}
     mcastd = bed.daemon(bpffs=pins)
     bed.check_forwarding(mcastd)
     looks = [line for line in commands("docs/BPFTOOL.md", "bpftool") if "id $" not in line]

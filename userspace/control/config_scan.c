@@ -47,7 +47,7 @@ static void blank_to(struct scan *scan, const char *to)
 	}
 }
 
-static char *find_char(const struct scan *scan, const char *from, char c)
+static const char *find_char(const struct scan *scan, const char *from, char c)
 {
 	return from < scan->end ? memchr(from, c, (size_t)(scan->end - from)) : NULL;
 }

@@ -294,10 +294,16 @@ static int attach_in_mode(struct dataplane *dp, struct refusal *asked, struct fo
 		*asked = *before;
 		return asked->err;
 	}
-	asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
-	if (!asked->err)
-		return 0;
-	words_of(asked->err, asked->why);
+	if (asked->mode == DATAPLANE_MODE_NATIVE &&
+	    hazard_in_native_mode(dp, asked->ifindex, asked->why)) {
+		asked->err = -EOPNOTSUPP;
+	} else {
+		asked->err = attach_program(dp, asked->ifindex, asked->mode, found);
+		if (!asked->err)
+			return 0;
+		words_of(asked->err, asked->why);
+	}
+	asked->state = refusal_state(asked->ifindex);
 	if (!refusal_is_passing(asked->err))
 		refusal_remember(dp, asked);
 	return asked->err;
@@ -342,7 +348,10 @@ static int attach_new(struct dataplane *dp, unsigned int ifindex, enum dataplane
 	if (err)
 		return fail_attach(err, native.why, generic.why, error);
 	if (native.err) {
-		/* Generic mode has turned receive offloads off, which is no reason to try again. */
+		/*
+		 * With the state it had: generic mode turns LRO off, and if that was the reason
+		 * native mode is to be had now.
+		 */
 		refusal_remember(dp, &native);
 		tell_fallback(native.why, error);
 	}

@@ -14,6 +14,7 @@
 
 #include <net/if.h>
 
+#include "forward/decide.h"
 #include "forward/forward.h"
 #include "mcastd/abi.h"
 #include "rules/origin.h"
@@ -293,6 +294,8 @@ typedef bool (*dataplane_unwanted_fn)(const struct mcastd_unwanted_key *key,
 				      const struct mcastd_unwanted *value, void *arg);
 int dataplane_each_unwanted(struct dataplane *dataplane, dataplane_unwanted_fn fn, void *arg);
 
+/* The counter that a packet moves of which is decided so; MCASTD_VERDICTS: none. */
+enum mcastd_verdict dataplane_verdict(enum decide_verdict verdict);
 /* Names of the verdicts for counters and messages: "forwarded", "ttl-expired", ... */
 const char *dataplane_verdict_name(enum mcastd_verdict verdict);
 

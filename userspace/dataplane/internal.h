@@ -221,10 +221,16 @@ void look(struct dataplane *dp, unsigned int ifindex, struct found *found);
 /* refusal.c: NULL: the interface has not refused the mode, or it has changed since. */
 const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
 				   enum dataplane_mode mode);
-/* With the state that the interface has now. */
+struct device_state refusal_state(unsigned int ifindex);
+/* With the state that the interface had. */
 void refusal_remember(struct dataplane *dp, const struct refusal *what);
 /* May the next attempt end otherwise although the interface is the same? */
 bool refusal_is_passing(int err);
+
+/*
+ * hazard.c: is there a fault of the kernel that forbids native mode? why has WORDS_MAX bytes.
+ */
+bool hazard_in_native_mode(const struct dataplane *dp, unsigned int ifindex, char *why);
 
 /* xmit.c: without it the data plane works, and knows less. Returns 0 or -errno. */
 int xmit_open(struct dataplane *dp);

@@ -19,7 +19,7 @@
 #define FEATURE_BLOCKS 2 /* of 32 features; there are some 60 */
 
 /* What an ioctl does not tell stays 0. */
-static struct device_state state_of(unsigned int ifindex)
+struct device_state refusal_state(unsigned int ifindex)
 {
 	struct device_state state = { 0 };
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
@@ -73,7 +73,7 @@ const struct refusal *refusal_find(struct dataplane *dp, unsigned int ifindex,
 
 	if (!refusal)
 		return NULL;
-	now = state_of(ifindex);
+	now = refusal_state(ifindex);
 	if (memcmp(&now, &refusal->state, sizeof(now)) == 0)
 		return refusal;
 	forget(dp, refusal);
@@ -110,7 +110,6 @@ void refusal_remember(struct dataplane *dp, const struct refusal *what)
 		refusal = &more[dp->n_refusals++];
 	}
 	*refusal = *what;
-	refusal->state = state_of(what->ifindex);
 }
 
 bool dataplane_refused(struct dataplane *dp, unsigned int ifindex, enum dataplane_mode mode)

@@ -29,6 +29,24 @@ static const char *const verdict_names[MCASTD_VERDICTS] = {
 	[MCASTD_REDIRECT_FAILED] = "redirect-failed",
 };
 
+enum mcastd_verdict dataplane_verdict(enum decide_verdict verdict)
+{
+	static const enum mcastd_verdict counters[] = {
+		[DECIDE_FORWARDED] = MCASTD_FORWARDED,
+		[DECIDE_PASSED] = MCASTD_VERDICTS,
+		[DECIDE_LINK_LOCAL_GROUP] = MCASTD_LINK_LOCAL_GROUP,
+		[DECIDE_MARTIAN_SOURCE] = MCASTD_MARTIAN_SOURCE,
+		[DECIDE_LINK_LOCAL_SOURCE] = MCASTD_LINK_LOCAL_SOURCE,
+		[DECIDE_TTL_EXPIRED] = MCASTD_TTL_EXPIRED,
+		[DECIDE_BOUNDARY] = MCASTD_BOUNDARY,
+		[DECIDE_WRONG_PORT] = MCASTD_WRONG_PORT,
+		[DECIDE_NO_ROUTE] = MCASTD_NO_ROUTE,
+		[DECIDE_NO_MEMBER] = MCASTD_NO_MEMBER,
+	};
+
+	return counters[verdict];
+}
+
 const char *dataplane_verdict_name(enum mcastd_verdict verdict)
 {
 	return (unsigned int)verdict < MCASTD_VERDICTS ? verdict_names[verdict] : "unknown";

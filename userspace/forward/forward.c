@@ -49,6 +49,7 @@ static bool route_apply(struct forward *forward, struct route *route)
 	if (route->gone && err == -ENOENT) /* it never got there */
 		err = 0;
 	route->applied = err == 0;
+	route->in_plane |= err == 0;
 	if (err)
 		forward->error = err;
 	if (was_open && route->applied)
@@ -80,6 +81,7 @@ static struct route *route_insert(struct forward *forward, struct group *group, 
 static void route_want(struct forward *forward, struct route *route, const struct port_map *down)
 {
 	struct port_map both = port_map_union(down, &forward->wanted.upstream);
+	struct port_map before[FORWARD_SIDES];
 
 	/* Nothing goes back: what comes from the one downstream there is can leave it out. */
 	if (forward->only_downstream)
@@ -90,9 +92,13 @@ static void route_want(struct forward *forward, struct route *route, const struc
 	    port_map_equal(&route->out[FORWARD_FROM_DOWNSTREAM], &both))
 		return;
 	route->gone = false;
+	memcpy(before, route->out, sizeof(before));
 	route->out[FORWARD_FROM_UPSTREAM] = *down;
 	route->out[FORWARD_FROM_DOWNSTREAM] = both;
-	route_apply(forward, route);
+	/* The data plane goes on with the old ports; the new are computed again for each attempt.
+	 */
+	if (!route_apply(forward, route) && route->in_plane)
+		memcpy(route->out, before, sizeof(before));
 }
 
 /* Wants the route gone. Returns true when that has been done, and *at is the next one. */
@@ -111,7 +117,7 @@ static bool route_unwant(struct forward *forward, struct route **at)
 
 /* --- groups --- */
 
-static struct group *group_find(const struct forward *forward, const struct addr *addr)
+struct group *forward_group(const struct forward *forward, const struct addr *addr)
 {
 	struct table_node *node = table_first(&forward->groups, engine_hash(forward->engine, addr));
 
@@ -126,7 +132,7 @@ static struct group *group_find(const struct forward *forward, const struct addr
 
 static struct group *group_get(struct forward *forward, const struct addr *addr)
 {
-	struct group *group = group_find(forward, addr);
+	struct group *group = forward_group(forward, addr);
 
 	if (group)
 		return group;
@@ -199,7 +205,7 @@ static void update_sources(struct forward *forward, struct group *group)
 
 void forward_update_group(struct forward *forward, const struct addr *addr)
 {
-	struct group *group = group_find(forward, addr);
+	struct group *group = forward_group(forward, addr);
 	struct route *star;
 	bool wanted;
 
@@ -229,12 +235,12 @@ void forward_update_group(struct forward *forward, const struct addr *addr)
 static bool update_membership(const struct engine_membership_view *view, void *arg)
 {
 	struct forward *forward = arg;
-	struct group *group = group_find(forward, &view->group);
+	struct group *group = forward_group(forward, &view->group);
 
 	if (group && group->round == forward->round)
 		return true;
 	forward_update_group(forward, &view->group);
-	group = group_find(forward, &view->group);
+	group = forward_group(forward, &view->group);
 	if (group)
 		group->round = forward->round;
 	return true;
@@ -369,29 +375,6 @@ void forward_port_set(struct forward *forward, unsigned int port, const struct f
 			continue;
 		forward->only_downstream = n++ ? 0 : i;
 	}
-}
-
-bool forward_find(const struct forward *forward, const struct addr *group,
-		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n)
-{
-	const struct group *known = group_find(forward, group);
-	const struct route *found = NULL;
-
-	for (const struct route *r = known ? known->routes : NULL; r; r = r->next)
-		if (!r->gone &&
-		    (addr_equal(&r->source, &any_source) || addr_equal(&r->source, source)))
-			found = r;
-	if (found)
-		*n = port_map_list(&found->out[side], slots);
-	return found;
-}
-
-uint32_t forward_default(const struct forward *forward, const struct addr *group,
-			 enum forward_side side, uint16_t *slots)
-{
-	struct port_map upstream = wanted_upstream(forward, group);
-
-	return side == FORWARD_FROM_UPSTREAM ? 0 : port_map_list(&upstream, slots);
 }
 
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg)

@@ -44,6 +44,12 @@ struct forward_port {
 	bool forward_as_non_querier;
 	const struct prefix *boundary; /* of rules/boundary.h; borrowed until it is set again */
 	uint32_t n_boundary;
+	/* For decisions (decide.h); no route depends on these. */
+	uint8_t ttl_threshold;
+	uint32_t mtu; /* bytes of IP packet that fit */
+	uint16_t vlan;
+	bool generic; /* the program runs in generic mode on it, ... */
+	bool shares;  /* ... where copies share their bytes */
 };
 
 struct forward;
@@ -73,20 +79,7 @@ void forward_update_port(struct forward *forward, unsigned int port);
  */
 size_t forward_retry(struct forward *forward, int *error);
 
-/*
- * The ports of the route that a packet takes, (S,G) or else (*,G), in ascending order, the port of
- * arrival perhaps among them. slots: room for ENGINE_MAX_PORTS. Returns false: it has no route.
- */
-bool forward_find(const struct forward *forward, const struct addr *group,
-		  const struct addr *source, enum forward_side side, uint16_t *slots, uint32_t *n);
-
-/*
- * The ports of a packet that has no route: what comes from a downstream still goes to the upstream
- * (P-4.2-UPALWAYS), unless a boundary keeps the group from it. Returns how many.
- */
-uint32_t forward_default(const struct forward *forward, const struct addr *group,
-			 enum forward_side side, uint16_t *slots);
-
+/* applied: the data plane has it as it shall be; otherwise with these ports, or not at all. */
 typedef bool (*forward_route_fn)(const struct forward_route *route, bool applied, void *arg);
 /* In no particular order, until fn returns false. */
 void forward_each_route(const struct forward *forward, forward_route_fn fn, void *arg);

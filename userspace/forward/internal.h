@@ -12,8 +12,9 @@ struct route {
 	struct group *group;
 	struct addr source;
 	struct port_map out[FORWARD_SIDES];
-	bool applied; /* the data plane has it, with these ports */
-	bool gone;    /* no longer wanted, and could not be removed yet */
+	bool in_plane; /* the data plane has it, with these ports */
+	bool applied;  /* and these are the ports it shall have */
+	bool gone;     /* no longer wanted, and could not be removed yet */
 };
 
 /* A route of an earlier run, see forward_hold(). */
@@ -66,6 +67,8 @@ struct forward {
 	struct wanted wanted;  /* scratch of one forward_update_group() */
 };
 
+struct group *forward_group(const struct forward *forward, const struct addr *addr);
+
 /* The source of a (*,G) route. */
 extern const struct addr any_source;
 
@@ -74,6 +77,8 @@ extern const struct addr any_source;
  * nothing). Returns false when memory ran out.
  */
 bool wanted_collect(struct forward *forward, const struct addr *group, const struct held *held);
+/* Do we forward to the link of a downstream port, whatever its hosts want? */
+bool wanted_by_role(const struct forward *forward, unsigned int port);
 /* The upstream ports that the group may leave by. */
 struct port_map wanted_upstream(const struct forward *forward, const struct addr *group);
 /*

@@ -51,6 +51,15 @@ static inline uint32_t port_map_list(const struct port_map *map, uint16_t *slots
 	return n;
 }
 
+static inline uint32_t port_map_count(const struct port_map *map)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < PORT_MAP_WORDS; i++)
+		n += (uint32_t)__builtin_popcountll(map->w[i]);
+	return n;
+}
+
 static inline bool port_map_empty(const struct port_map *map)
 {
 	static const struct port_map none;

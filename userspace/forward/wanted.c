@@ -12,18 +12,24 @@ static bool boundary_holds(const struct forward_port *info, const struct addr *g
 	return boundary_stops(info->boundary, info->n_boundary, group);
 }
 
-static bool port_forwards(const struct forward *forward, unsigned int port,
-			  const struct addr *group)
+bool wanted_by_role(const struct forward *forward, unsigned int port)
 {
 	const struct forward_port *info = &forward->ports[port];
 	struct engine_port_view view;
 
-	if (!info->present || info->role != PORT_DOWNSTREAM || boundary_holds(info, group))
-		return false;
 	if (info->forward_as_non_querier)
 		return true;
 	/* RFC 4605 section 3: only the querier of a link forwards to it. */
 	return engine_port_view(forward->engine, port, &view) && view.is_querier;
+}
+
+static bool port_forwards(const struct forward *forward, unsigned int port,
+			  const struct addr *group)
+{
+	const struct forward_port *info = &forward->ports[port];
+
+	return info->present && info->role == PORT_DOWNSTREAM && !boundary_holds(info, group) &&
+	       wanted_by_role(forward, port);
 }
 
 static bool collect_source(const struct engine_source_view *view, void *arg)

@@ -73,6 +73,8 @@ struct port_driver {
 	uint32_t mtu;
 	unsigned int n_queues; /* receive queues, with the program attached */
 	bool was_down;
+	bool grown; /* the MTU, and its driver is still to be asked */
+	char mtu_note[DATAPLANE_ERROR_MAX]; /* what it answered, if that is no */
 	bool works;			  /* native mode */
 	bool refused;			  /* native mode, as is known but from attaching it */
 	char note[DATAPLANE_ERROR_MAX];	  /* why native mode was refused */
@@ -266,6 +268,10 @@ void limit_turn_done(struct port *port);
 uint64_t limit_undelivered(const struct port *port);
 /* Until when some port's hosts may have told something that was lost; in the past: none's. */
 uint64_t limit_held_until(const struct daemon *daemon);
+
+/* port.c: what becomes of a packet (forward/decide.h), by what the data plane has been told. */
+void decide(const struct daemon *daemon, const struct decide_packet *packet,
+	    struct decision *decision);
 
 /*
  * slow.c: forwards a data packet that the XDP program could not, because it may have to be

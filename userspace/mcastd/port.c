@@ -78,6 +78,15 @@ int port_stats(struct port *port, struct mcastd_port_stats *stats)
 	return err;
 }
 
+void decide(const struct daemon *daemon, const struct decide_packet *packet,
+	    struct decision *decision)
+{
+	struct decide_origins origins;
+
+	origins.list = dataplane_origins(daemon->dataplane, &origins.n);
+	decide_packet(daemon->forward, &origins, packet, decision);
+}
+
 struct port *port_find(const struct daemon *daemon, const char *name)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
@@ -259,6 +268,7 @@ out:
 
 static void apply_forward(struct port *port)
 {
+	const struct dataplane_copies *copies = dataplane_copies(port->daemon->dataplane);
 	const struct config_interface *config = port->config;
 	struct forward_port info = {
 		.present = true,
@@ -266,6 +276,11 @@ static void apply_forward(struct port *port)
 		.forward_as_non_querier = config->forward_as_non_querier,
 		.boundary = config->port.boundary,
 		.n_boundary = config->port.n_boundary,
+		.ttl_threshold = port->applied.ttl_threshold,
+		.mtu = port->applied.mtu,
+		.vlan = (uint16_t)port->applied.vlan,
+		.generic = port->applied.generic,
+		.shares = port->applied.generic && copies->kind != DATAPLANE_COPIES_PRIVATE,
 	};
 
 	forward_port_set(port->daemon->forward, port->slot, &info);

@@ -18,8 +18,6 @@ static struct dataplane_memory recall(const struct port *port, const struct netl
 
 	if (dataplane_port_slot(port->daemon->dataplane, link->ifindex) == port->slot)
 		memory = dataplane_port_recall(port->daemon->dataplane, port->slot);
-	if (memory.mtu != link->mtu)
-		return (struct dataplane_memory){ 0 };
 	return memory;
 }
 
@@ -30,6 +28,9 @@ static void meet_device(struct port *port, const struct netlink_link *link)
 	struct port_driver *driver = &port->driver;
 
 	*driver = (struct port_driver){ .ifindex = link->ifindex, .mtu = link->mtu };
+	driver->grown = memory.mtu && memory.mtu < link->mtu;
+	if (memory.mtu != link->mtu)
+		return;
 	driver->refuses = memory.refuses;
 	if (memory.no_transmit)
 		driver->learned = DATAPLANE_TRANSMIT_NO;
@@ -54,7 +55,9 @@ static void follow_device(struct port *port, const struct netlink_link *link)
 		 (driver->n_queues && driver->n_queues != n_queues))
 		*driver = (struct port_driver){ .ifindex = link->ifindex,
 						.mtu = link->mtu,
-						.n_queues = n_queues };
+						.n_queues = n_queues,
+						.grown = driver->mtu < link->mtu ||
+							 driver->mtu_note[0] };
 	if (link->up && driver->was_down)
 		port_mode_forget(port);
 	driver->was_down = !link->up;
@@ -63,6 +66,23 @@ static void follow_device(struct port *port, const struct netlink_link *link)
 void port_mode_forget(struct port *port)
 {
 	port->driver.refused = port->driver.refuses = false;
+}
+
+/*
+ * The MTU has grown under a native program. Drivers take one only if a frame fits one page; but not
+ * all of them refuse an MTU that is set later.
+ */
+static void ask_driver(struct port *port)
+{
+	struct port_driver *driver = &port->driver;
+	struct dataplane_error why = { "" };
+
+	driver->grown = false;
+	if (dataplane_ask_again(port->daemon->dataplane, driver->ifindex, &why))
+		snprintf(driver->mtu_note, sizeof(driver->mtu_note),
+			 "up, but at an MTU of %u its driver drops larger frames that arrive, in "
+			 "native mode (%.112s): lower it, or set xdp-mode = auto",
+			 driver->mtu, why.text);
 }
 
 /* Somebody else may have taken the program off, and the port is still to learn of it. */
@@ -106,8 +126,12 @@ static struct mode_port facts_of(struct port *port)
 	if (facts.attached) {
 		driver->works = true;
 		driver->learned = facts.transmit;
+		if (driver->grown)
+			ask_driver(port);
 	}
 	facts.native = facts.attached ? MODE_WORKS : native_of(port);
+	if (facts.configured == DATAPLANE_MODE_AUTO && driver->mtu_note[0])
+		facts.native = MODE_REFUSED; /* it is about to be in generic mode */
 	facts.learned = driver->learned;
 	facts.refuses = driver->refuses;
 	return facts;
@@ -190,7 +214,7 @@ const char *port_mode_note(const struct port *port, const struct mode_choice *ch
 
 	switch (choice->reason) {
 	case MODE_AS_WANTED:
-		return NULL;
+		return port->driver.mtu_note[0] ? port->driver.mtu_note : NULL;
 	case MODE_AS_CONFIGURED:
 		return "up in generic mode, as configured";
 	case MODE_FELL_BACK:

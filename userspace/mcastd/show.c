@@ -328,15 +328,14 @@ static json_t *json_seen(uint64_t last_seen_ns, uint64_t now_ns)
 static json_t *outgoing_names(const struct daemon *daemon, const struct forward_route *route,
 			      const struct port *arrival)
 {
-	enum forward_side side = FORWARD_FROM_UPSTREAM;
+	uint16_t slots[ENGINE_MAX_PORTS];
+	uint32_t n = decide_route(daemon->forward, route, arrival ? arrival->slot : 0, slots);
 	json_t *names = json_array();
 
-	if (arrival && arrival->config->port.role == PORT_DOWNSTREAM)
-		side = FORWARD_FROM_DOWNSTREAM;
-	for (uint32_t i = 0; i < route->out[side].n; i++) {
-		const struct port *port = port_at(daemon, route->out[side].slots[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct port *port = port_at(daemon, slots[i]);
 
-		if (port && port != arrival)
+		if (port)
 			json_array_append_new(names, json_string(port->name));
 	}
 	return names;

@@ -42,57 +42,64 @@ static void send_to(struct port *port, const struct ipv4_packet *packet, const u
 		    size_t len)
 {
 	struct departure departure = { port, packet };
-	int n;
+	int n = fragment_forward(bytes, len, port->applied.mtu, send_packet, &departure);
 
-	if (packet->ttl - 1 < port->applied.ttl_threshold) {
-		port->slow.ttl_threshold++;
-		return;
-	}
-	n = fragment_forward(bytes, len, port->applied.mtu, send_packet, &departure);
 	if (n > 1)
 		port->slow.fragmented++;
 	else if (n < 0)
 		port->slow.too_big++;
 }
 
-/* The ports of the packet's route, or where it goes without one. */
-static uint32_t find_ports(const struct port *arrival, const struct ipv4_packet *packet,
-			   uint16_t slots[ENGINE_MAX_PORTS])
+/* The packet as decisions take it. False: it is no data that is forwarded. */
+static bool describe(const struct port *arrival, const uint8_t *bytes, size_t len,
+		     struct ipv4_packet *packet, struct decide_packet *described)
 {
-	const struct forward *forward = arrival->daemon->forward;
-	enum forward_side side = arrival->config->port.role == PORT_UPSTREAM
-					 ? FORWARD_FROM_UPSTREAM
-					 : FORWARD_FROM_DOWNSTREAM;
-	struct addr group = addr_from_v4(packet->destination);
-	struct addr source = addr_from_v4(packet->source);
-	uint32_t n;
+	if (ipv4_parse(bytes, len, packet) < 0 || packet->protocol == IPV4_PROTOCOL_IGMP)
+		return false;
+	*described = (struct decide_packet){
+		.source = addr_from_v4(packet->source),
+		.group = addr_from_v4(packet->destination),
+		.arrival = arrival->slot,
+		.vlan = (uint16_t)arrival->applied.vlan,
+		.ttl = packet->ttl,
+		.length = (uint32_t)(bytes[2] << 8 | bytes[3]),
+		.dont_fragment = bytes[6] & 0x40,
+	};
+	return true;
+}
 
-	if (forward_find(forward, &group, &source, side, slots, &n))
-		return n;
-	return forward_default(forward, &group, side, slots);
+/* The program has found ports for it; they may have gone since. */
+static bool was_to_be_forwarded(enum decide_verdict verdict)
+{
+	return verdict == DECIDE_FORWARDED || verdict == DECIDE_NO_ROUTE ||
+	       verdict == DECIDE_NO_MEMBER;
 }
 
 bool slow_forward(struct port *arrival, const uint8_t *frame, size_t len)
 {
-	uint16_t slots[ENGINE_MAX_PORTS], type;
+	struct daemon *daemon = arrival->daemon;
+	struct decide_packet described;
+	struct decision decision;
 	struct ipv4_packet packet;
 	const uint8_t *bytes;
-	uint32_t n;
+	uint16_t type;
 	int header = ethernet_parse(frame, len, (uint16_t)arrival->applied.vlan, &type);
 
 	if (header < 0 || type != ETHERNET_TYPE_IPV4)
 		return false;
 	bytes = frame + header;
-	if (ipv4_parse(bytes, len - (size_t)header, &packet) < 0 ||
-	    packet.protocol == IPV4_PROTOCOL_IGMP || packet.destination[0] >> 4 != 0xe ||
-	    packet.ttl <= 1)
+	if (!describe(arrival, bytes, len - (size_t)header, &packet, &described))
 		return false;
-	n = find_ports(arrival, &packet, slots);
-	for (uint32_t i = 0; i < n; i++) {
-		struct port *port = arrival->daemon->ports[slots[i]];
+	decide(daemon, &described, &decision);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
 
-		if (port && port != arrival && port->open)
-			send_to(port, &packet, bytes, (size_t)(bytes[2] << 8 | bytes[3]));
+		if (!port || !port->open)
+			continue;
+		if (port_map_has(&decision.sent, slot))
+			send_to(port, &packet, bytes, described.length);
+		port->slow.too_big += port_map_has(&decision.too_big, slot);
+		port->slow.ttl_threshold += port_map_has(&decision.below_ttl, slot);
 	}
-	return true;
+	return was_to_be_forwarded(decision.verdict);
 }

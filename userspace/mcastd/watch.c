@@ -152,23 +152,20 @@ static int compare_sights(const void *a, const void *b)
 static void name_ports(struct daemon *daemon, const struct sight *sight, const struct port *arrival,
 		       char *text, size_t size)
 {
-	enum forward_side side = arrival->config->port.role == PORT_UPSTREAM
-					 ? FORWARD_FROM_UPSTREAM
-					 : FORWARD_FROM_DOWNSTREAM;
-	uint16_t slots[ENGINE_MAX_PORTS];
-	uint32_t n = 0;
+	struct decide_packet packet = { .source = sight->sender,
+					.group = sight->group,
+					.arrival = arrival->slot,
+					.vlan = (uint16_t)arrival->applied.vlan,
+					.ttl = UINT8_MAX };
+	struct decision decision;
 	size_t len = 0;
 
 	text[0] = '\0';
-	if (!forward_find(daemon->forward, &sight->group, &sight->sender, side, slots, &n))
-		return;
-	for (uint32_t i = 0; i < n && len < size; i++) {
-		const struct port *port = daemon->ports[slots[i]];
-
-		if (port && port != arrival)
+	decide(daemon, &packet, &decision);
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS && len < size; slot++)
+		if (port_map_has(&decision.out, slot) && daemon->ports[slot])
 			len += (size_t)snprintf(text + len, size - len, "%s%s", len ? ", " : "",
-						port->name);
-	}
+						daemon->ports[slot]->name);
 }
 
 static void tell_flow(struct daemon *daemon, const struct sight *sight, bool started, bool gone)
