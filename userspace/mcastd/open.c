@@ -128,8 +128,8 @@ static void remember_fallback(struct port *port, const struct dataplane_error *e
 {
 	struct port_driver *driver = &port->driver;
 
-	driver->refused = !dataplane_refused(port->daemon->dataplane, port->ifindex,
-					     DATAPLANE_MODE_NATIVE);
+	driver->refused =
+		!dataplane_refused(port->daemon->dataplane, port->ifindex, DATAPLANE_MODE_NATIVE);
 	snprintf(driver->note, sizeof(driver->note), "%s",
 		 error->text[0] ? error->text : "generic mode, as its program was loaded");
 }
