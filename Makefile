@@ -150,7 +150,7 @@ $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $
 
 # --- run ---------------------------------------------------------------------------------------
 
-deps: ## install the Debian 12 packages of tools/packages.txt that are missing
+deps: ## install the packages of tools/packages.txt that are missing
 	$(Q)tools/deps $(PACKAGES)
 
 deps-vm: deps ## and those of tools/packages-vm.txt
