@@ -183,6 +183,48 @@ def test_homes_of_sources(lab):
             assert "wrong-port" not in text
 
 
+def test_explain_what_came(lab):
+    """D-TTL1 and others: what arrived and went nowhere, and what to do about it."""
+    bed = Bed(lab)
+    with bed.daemon(FAST, d1=["boundary = { \"239.192.0.0/14\" }"]) as bed.mcastd:
+        bed.h3.receiver(G).join()
+        bed.mcastd.wait_member("d2", G)
+        bed.send(ttl=1, count=5)
+        bed.send("239.193.1.1", host=bed.h1, source=None)
+        bed.send(source="169.254.1.1")
+        bed.expect({})
+
+        def explained(*words):
+            return bed.mcastd.ctl("explain", *words)["explanation"]
+
+        lines = explained(S1, G)
+        assert "5 packets came to u with TTL 1, which no router forwards: raise the sender's TTL" \
+            in lines, lines
+        assert "d2: yes: 10.0.2.10 joined 239.1.1.1" in " ".join(lines)
+        lines = explained("10.0.1.10", "239.193.1.1")
+        assert "1 packets of it arrived on d1 and were not forwarded (boundary)" in lines, lines
+        lines = explained("169.254.1.1", G)
+        assert lines == ["source 169.254.1.1 is link-local (169.254.0.0/16): it stays on its link",
+                         "1 packets of it arrived on u and were not forwarded "
+                         "(link-local-source)"]
+        reasons = {(row["source-address"], row["reason"])
+                   for row in bed.mcastd.ctl("show", "flows")["unwanted"]}
+        assert {(S1, "ttl-expired"), ("10.0.1.10", "boundary"),
+                ("169.254.1.1", "link-local-source")} <= reasons
+
+
+def test_explain_own_sender(lab):
+    """What programs on the router send does not arrive: explain says who the sender is."""
+    bed = Bed(lab)
+    with bed.daemon(FAST) as bed.mcastd:
+        bed.h3.receiver(G).join()
+        bed.mcastd.wait_member("d2", G)
+        answer = bed.mcastd.ctl("explain", "10.0.1.100", G)
+        assert not answer["forwarded"]
+        assert "the sender is this router itself: 10.0.1.100 is its address on d1" in \
+            answer["explanation"][0]
+
+
 def test_static_groups_and_join_group(lab):
     """P-4.1-SELF: forwarded and joined upstream although nobody asks."""
     bed = Bed(lab)

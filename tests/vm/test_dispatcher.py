@@ -99,7 +99,7 @@ def small_program(lab):
     """An XDP program that passes everything, as an object file that a dispatcher takes."""
     source, path = (os.path.join(lab.dir, f"small.{kind}") for kind in ("c", "bpf"))
     with open(source, "w", encoding="ascii") as file:
-        file.write('struct xdp_md;\n'
+        file.write('struct xdp_md { unsigned int data; };\n'
                    '__attribute__((section("xdp"), used)) int small(struct xdp_md *c)'
                    ' { return 2; }\n'
                    'char _license[] __attribute__((section("license"), used)) = "GPL";\n')

@@ -229,6 +229,9 @@ void engine_each_upstream(const struct engine *engine, unsigned int port, engine
 bool engine_wants(const struct engine *engine, unsigned int port, const struct addr *group,
 		  const struct addr *source);
 
+/* Is it one of the addresses of this host on the link of a port? */
+bool engine_is_own(const struct engine *engine, unsigned int port, const struct addr *addr);
+
 /* A hash of the address that nobody outside can foresee, for tables of what the engine tells. */
 uint32_t engine_hash(const struct engine *engine, const struct addr *addr);
 
