@@ -227,7 +227,8 @@ static void test_query_destinations(void **state)
 	expect_to(specific, (struct addr)ADDR_V4(224, 0, 0, 1), RECEIVE_BAD_GROUP);
 }
 
-/* R-4.1.9-SRC: without a group there are no sources to ask for. It elects nobody either. */
+/* RFC 9776 section 4.1.9: without a group there are no sources to ask for. It elects nobody either.
+ */
 static void test_query_of_sources_alone(void **state)
 {
 	const struct addr source = sim_source(1);

@@ -263,7 +263,7 @@ static void router_alert(void **state)
 	assert_said(t, "V1 1");
 }
 
-/* R-4.1.9-SRC: a query for sources of no group asks nothing. */
+/* RFC 9776 section 4.1.9: a query for sources of no group asks nothing. */
 static void query_of_sources_alone(void **state)
 {
 	struct host_sim *t = *state;

@@ -221,7 +221,7 @@ enum receive_verdict receive_check_addresses(const struct port *port, const stru
 bool receive_is_query_of_group(const struct message_query *query)
 {
 	if (addr_is_unspecified(&query->group))
-		return !query->n_sources; /* R-4.1.9-GEN */
+		return !query->n_sources; /* RFC 9776 section 4.1.9 */
 	return addr_is_multicast(&query->group);
 }
 
