@@ -393,11 +393,15 @@ static struct way native = { .mode = DATAPLANE_MODE_NATIVE },
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EVERY_WAY(fan_out),	EVERY_WAY(options_and_fragments),
-		EVERY_WAY(mixed_batch), EVERY_WAY(limits),
-		EVERY_WAY(port_leaves), EVERY_WAY(steady_member),
+		EVERY_WAY(fan_out),
+		EVERY_WAY(options_and_fragments),
+		EVERY_WAY(mixed_batch),
+		EVERY_WAY(limits),
+		EVERY_WAY(port_leaves),
+		EVERY_WAY(steady_member),
 		EVERY_WAY(asked_again),
-		GENERIC(tags),		{ "one_mac", one_mac, NULL, NULL, &shared },
+		GENERIC(tags),
+		{ "one_mac", one_mac, NULL, NULL, &shared },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,13 @@ def test_port_sets(lab):
         check(bed, bed.h1, group=one)
         check(bed, bed.h3, group=two)
         check(bed, bed.h1, group=both)  # as before
+        # Shown is what is forwarded, not what should be.
+        flow, = (f for f in mcastd.ctl("show", "flows")["flows"] if f["group-address"] == both)
+        assert flow["outgoing-interfaces"] == ["d1"] and not flow["installed"]
+        lines = mcastd.ctl("explain", S1, both)["explanation"]
+        assert any(line.startswith("d2: yes: 10.0.2.10 joined") for line in lines), lines
+        assert any(line.startswith("d2: but the route could not be changed") for line in lines)
+        assert not any(line.startswith("d1: but") for line in lines)
         assert descriptors(mcastd) == before
         bed.h3.report((packet.TO_IN, two, ()))
         mcastd.wait(lambda: not_installed(mcastd) == 0, 6, "the set that became free to be used")

@@ -59,6 +59,8 @@ def test_forgotten_groups_end(lab):
         bed.send(source=S1)
         bed.router.settle()
         assert len(bed.h1.data(G)) == 1  # still as the last run left it
+        assert "d1: yes: it was forwarded there before the restart" in \
+            " ".join(mcastd.ctl("explain", S1, G)["explanation"])
         mcastd.wait(lambda: not mcastd.ctl("show", "flows")["flows"], timeout=15,
                     what="the route of the last run gone")
         bed.h1.wire.clear()

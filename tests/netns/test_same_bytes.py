@@ -124,7 +124,9 @@ def test_modes_mixed(lab):
     bed = Bed(lab)
     with bed.daemon(FAST, d1=["xdp-mode = generic"], u=["xdp-mode = native"]) as mcastd:
         assert mcastd.interface("d1")["xdp-mode"] == "generic"
-        assert mcastd.interface("u")["xdp-mode"] == "native"
+        # Where the kernel does not tell that d1 could be reached natively, all are generic.
+        untold = "does not tell" in mcastd.interface("d1")["xdp-note"]
+        assert mcastd.interface("u")["xdp-mode"] == ("generic" if untold else "native")
         for host, port in ((bed.h1, "d1"), (bed.h3, "d2")):
             host.report((packet.TO_EX, G, []))
             mcastd.wait_member(port, G)

@@ -225,6 +225,31 @@ static void expect(const struct bed *bed, const char *const *lines, size_t n)
 		expect(bed, lines_, sizeof(lines_) / sizeof(*lines_)); \
 	} while (0)
 
+/* Why a packet of 192.0.2.N that arrives on the upstream goes to a port, or does not. */
+static struct decide_answer answer_of(const struct bed *bed, unsigned int port, uint32_t n)
+{
+	const struct decide_origins none = { 0 };
+	const struct decide_packet packet = {
+		.source = v4(SOURCE + n), .group = v4(GROUP), .arrival = UP, .ttl = 8
+	};
+	struct decide_answer answer;
+	struct decision decision;
+
+	decide_packet(bed->forward, &none, &packet, &decision);
+	decide_port(bed->forward, &packet, &decision, port, &answer);
+	return answer;
+}
+
+static void expect_reason(const struct bed *bed, unsigned int port, uint32_t n,
+			  enum decide_reason reason)
+{
+	struct decide_answer answer = answer_of(bed, port, n);
+
+	if (answer.reason != reason || !answer.installed)
+		fail_msg("port %u, source %u: reason %d, installed %d", port, n, answer.reason,
+			 answer.installed);
+}
+
 /* P-4.2-DOWN, P-4.2-UPALWAYS, P-4.2-CROSS: members get it, and what they send goes up too. */
 static void test_any_source(void **state)
 {
@@ -234,6 +259,10 @@ static void test_any_source(void **state)
 	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
 	report(bed, D3, RECORD_TO_EX, NONE);
 	EXPECT(bed, "(*,239.1.1.1) up: 2 4 down: 1 2 4");
+	expect_reason(bed, D1, 1, DECIDE_ANY_SOURCE);
+	expect_reason(bed, D2, 1, DECIDE_NOBODY);
+	expect_reason(bed, UP, 1, DECIDE_ARRIVAL);
+	expect_reason(bed, 9, 1, DECIDE_ABSENT);
 }
 
 /* A report that changes nothing touches nothing. */
@@ -267,6 +296,10 @@ static void test_filters_per_port(void **state)
 	report(bed, D1, RECORD_ALLOW, LIST(1));
 	report(bed, D2, RECORD_IS_EX, LIST(1));
 	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 1 3", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+	expect_reason(bed, D1, 1, DECIDE_ASKED);
+	expect_reason(bed, D2, 1, DECIDE_BLOCKED);
+	expect_reason(bed, D1, 2, DECIDE_OTHER_SOURCES);
+	expect_reason(bed, D2, 2, DECIDE_ANY_SOURCE);
 }
 
 /* A source that all want who want any needs no route of its own. */
@@ -328,6 +361,7 @@ static void test_non_querier(void **state)
 	engine_receive(bed->engine, D1, &query, bed->now, &bed->actions);
 	perform(bed);
 	EXPECT(bed, "(*,239.1.1.1) up: 3 down: 1 3");
+	expect_reason(bed, D1, 1, DECIDE_NOT_QUERIER);
 	forward_port_set(bed->forward, D1,
 			 &(struct forward_port){ .present = true,
 						 .role = PORT_DOWNSTREAM,
@@ -432,6 +466,17 @@ static void test_full_map(void **state)
 	bed->recorder.fail = 0;
 	assert_int_equal(forward_retry(bed->forward, &error), 0);
 	EXPECT(bed, "(*,239.1.1.1) up: down: 1", "(192.0.2.1,239.1.1.1) up: 2 down: 1 2");
+	/* A change that finds no room leaves the old ports, and they are what is shown. */
+	bed->recorder.fail = -EXFULL;
+	report(bed, D2, RECORD_ALLOW, LIST(1));
+	assert_true(answer_of(bed, D1, 1).sent && answer_of(bed, D1, 1).installed);
+	assert_true(answer_of(bed, D2, 1).wanted && !answer_of(bed, D2, 1).installed);
+	assert_false(answer_of(bed, D2, 1).sent);
+	bed->recorder.fail = 0;
+	assert_int_equal(forward_retry(bed->forward, &error), 0);
+	assert_true(answer_of(bed, D2, 1).sent);
+	engine_port_remove(bed->engine, D2, bed->now, &bed->actions);
+	perform(bed);
 	/* Removal that fails is tried again too. */
 	bed->recorder.fail = -EBUSY;
 	engine_port_remove(bed->engine, D1, bed->now, &bed->actions);
@@ -557,8 +602,26 @@ static void test_held_outweighs_blocked(void **state)
 	assert_int_equal(forward_hold(bed->forward, &one), 0);
 	report(bed, D1, RECORD_TO_EX, LIST(1));
 	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2");
+	expect_reason(bed, D1, 1, DECIDE_HELD);
 	forward_release(bed->forward);
 	EXPECT(bed, "(*,239.1.1.1) up: 2 down: 1 2", "(192.0.2.1,239.1.1.1) up: down: 1");
+}
+
+/* What was held for any source is not for one that all hosts of the port refuse. */
+static void test_held_for_any_and_blocked(void **state)
+{
+	static const uint16_t down[] = { D1, D2 };
+	struct bed *bed = *state;
+	struct forward_route any = { .group = v4(GROUP) };
+
+	any.out[FORWARD_FROM_UPSTREAM] = ports_of(down, 2);
+	assert_int_equal(forward_hold(bed->forward, &any), 0);
+	report(bed, D1, RECORD_TO_EX, LIST(1));
+	report(bed, D2, RECORD_ALLOW, LIST(2));
+	EXPECT(bed, "(*,239.1.1.1) up: 2 3 down: 1 2 3", "(192.0.2.1,239.1.1.1) up: 3 down: 1 3");
+	expect_reason(bed, D1, 1, DECIDE_BLOCKED);
+	expect_reason(bed, D2, 1, DECIDE_HELD);
+	expect_reason(bed, D2, 2, DECIDE_ASKED);
 }
 
 /* L-RESTART: an upstream of the earlier run is held too, and released: it may not come again. */
@@ -627,6 +690,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_downstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_outweighs_blocked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_for_any_and_blocked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_upstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_and_forgotten, setup, teardown),
 	};

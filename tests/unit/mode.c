@@ -22,18 +22,29 @@
 #define YES DATAPLANE_TRANSMIT_YES
 
 /* Kinds of ports, as they are found. */
-#define NEW(mode, can) \
-	{ .there = true, .configured = (mode), .native = MODE_UNTRIED, .transmit = (can) }
-#define ON(mode, can)                                                                   \
-	{ .there = true, .configured = (mode), .native = MODE_WORKS, .attached = true,  \
-	  .transmit = (can), .learned = (can) }
+#define NEW(mode, can)                                                                         \
+	{                                                                                      \
+		.there = true, .configured = (mode), .native = MODE_UNTRIED, .transmit = (can) \
+	}
+#define ON(mode, can)                                                                        \
+	{                                                                                    \
+		.there = true, .configured = (mode), .native = MODE_WORKS, .attached = true, \
+		.transmit = (can), .learned = (can)                                          \
+	}
 /* Attached in generic mode, after it was native. */
-#define OFF(mode, can, could)                                                          \
-	{ .there = true, .configured = (mode), .native = MODE_WORKS, .transmit = (can), \
-	  .learned = (could) }
-#define REFUSED(mode, can) \
-	{ .there = true, .configured = (mode), .native = MODE_REFUSED, .transmit = (can) }
-#define ABSENT { .waiting = true, .configured = AUTO }
+#define OFF(mode, can, could)                                                                 \
+	{                                                                                     \
+		.there = true, .configured = (mode), .native = MODE_WORKS, .transmit = (can), \
+		.learned = (could)                                                            \
+	}
+#define REFUSED(mode, can)                                                                     \
+	{                                                                                      \
+		.there = true, .configured = (mode), .native = MODE_REFUSED, .transmit = (can) \
+	}
+#define ABSENT                                      \
+	{                                           \
+		.waiting = true, .configured = AUTO \
+	}
 /* Generic by configuration. */
 #define FIXED(can) NEW(GENERIC, can)
 
@@ -50,9 +61,18 @@ struct row {
 	} want[PORTS];
 };
 
-#define FREE { AUTO, MODE_AS_WANTED, OWN, false }
-#define TRY { AUTO, MODE_AS_WANTED, OWN, true }
-#define BECAUSE(why, port) { GENERIC, (why), (port), false }
+#define FREE                                     \
+	{                                        \
+		AUTO, MODE_AS_WANTED, OWN, false \
+	}
+#define TRY                                     \
+	{                                       \
+		AUTO, MODE_AS_WANTED, OWN, true \
+	}
+#define BECAUSE(why, port)                    \
+	{                                     \
+		GENERIC, (why), (port), false \
+	}
 
 static const struct row rows[] = {
 	/* --- the start --- */
@@ -75,7 +95,8 @@ static const struct row rows[] = {
 	  { FREE, FREE, FREE } },
 
 	/* --- as drivers are --- */
-	{ "all can", { ON(AUTO, YES), ON(NATIVE, YES), ON(AUTO, YES) },
+	{ "all can",
+	  { ON(AUTO, YES), ON(NATIVE, YES), ON(AUTO, YES) },
 	  { FREE, { NATIVE, MODE_AS_WANTED, OWN, false }, FREE } },
 	{ "before 6.3 what takes a program is taken to transmit",
 	  { ON(AUTO, UNKNOWN), ON(AUTO, UNKNOWN), ABSENT },
@@ -141,8 +162,13 @@ static const struct row rows[] = {
 	/* --- frames were refused --- */
 	{ "more than what is said counts what is seen",
 	  { ON(AUTO, YES),
-	    { .there = true, .configured = AUTO, .native = MODE_WORKS, .attached = true,
-	      .transmit = YES, .learned = YES, .refuses = true },
+	    { .there = true,
+	      .configured = AUTO,
+	      .native = MODE_WORKS,
+	      .attached = true,
+	      .transmit = YES,
+	      .learned = YES,
+	      .refuses = true },
 	    ABSENT },
 	  { BECAUSE(MODE_NO_ACCEPTANCE, 1), BECAUSE(MODE_NO_ACCEPTANCE, OWN), FREE } },
 	{ "also where nothing is said",
@@ -159,7 +185,8 @@ static const struct row rows[] = {
 	    { GENERIC, MODE_AS_CONFIGURED, OWN, false } } },
 	{ "one generic that can be reached all the same",
 	  { ON(AUTO, YES), FIXED(YES), ON(NATIVE, YES) },
-	  { FREE, { GENERIC, MODE_AS_CONFIGURED, OWN, false },
+	  { FREE,
+	    { GENERIC, MODE_AS_CONFIGURED, OWN, false },
 	    { NATIVE, MODE_AS_WANTED, OWN, false } } },
 	{ "one generic whose driver would need a native program",
 	  { ON(AUTO, YES), FIXED(NO), ON(NATIVE, YES) },
@@ -253,8 +280,8 @@ static void comes_to_rest(void **state)
 		const struct device devices[PORTS] = { kinds[n % 3], kinds[n / 3 % 3],
 						       kinds[n / 9] };
 		struct mode_port ports[PORTS] = { NEW(AUTO, NO), NEW(AUTO, NO), NEW(NATIVE, NO) };
-		bool can = devices[0].with == YES && devices[1].with == YES &&
-			   devices[2].with == YES;
+		bool can =
+			devices[0].with == YES && devices[1].with == YES && devices[2].with == YES;
 
 		assert_true(settle(ports, devices) <= PORTS);
 		assert_int_equal(all_native(ports), can);

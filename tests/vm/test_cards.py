@@ -3,7 +3,7 @@
 
 import pytest
 
-from bed import G, FAST, through
+from bed import G, FAST, learn_macs, through
 from cards import CardBed, label, threes
 
 MEMBERS = 40  # enough that each of four queues hears some of them
@@ -15,6 +15,7 @@ def check_stream(bed, mcastd):
     for host, port in ((bed.h1, "d1"), (bed.h3, "d2")):
         receivers.append(host.receiver(G).join())
         mcastd.wait_member(port, G, timeout=10)
+    learn_macs(mcastd, bed.router.ports)
     bed.clear()
     frames = bed.send(count=20)
     bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})

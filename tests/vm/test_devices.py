@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Ports that are VLAN devices and bonds: no XDP in a driver below them, hence generic mode."""
 
-from bed import G, S1, Bed, through
+from bed import G, S1, Bed, learn_macs, through
 from lab import Router, packet, wait_for
 from lab.topology import Port
 
@@ -82,6 +82,7 @@ def test_bond_fails_over(lab, needs):
         assert mcastd.interface("d1")["xdp-mode"] == "generic"
         bed.h1.receiver(G).join()
         mcastd.wait_member("d1", G, timeout=10)
+        learn_macs(mcastd, bed.router.ports)
         assert arrives(bed, bed.h1, bed.d1)
 
         def active():

@@ -99,7 +99,7 @@ def small_program(lab):
     """An XDP program that passes everything, as an object file that a dispatcher takes."""
     source, path = (os.path.join(lab.dir, f"small.{kind}") for kind in ("c", "bpf"))
     with open(source, "w", encoding="ascii") as file:
-        file.write('struct xdp_md;\n'
+        file.write('struct xdp_md { unsigned int data; };\n'
                    '__attribute__((section("xdp"), used)) int small(struct xdp_md *c)'
                    ' { return 2; }\n'
                    'char _license[] __attribute__((section("license"), used)) = "GPL";\n')
@@ -127,14 +127,16 @@ def test_no_room_in_the_dispatcher(lab):
     note = mcastd.interface("d1")["xdp-note"]
     assert mcastd.interface("d1")["state"] == "failed"
     assert "already runs the XDP program small" in note and "cannot run beside it" in note
-    assert "slots" in note, note  # libxdp's own words
+    # libxdp's own words; 1.3.1 has none but the error.
+    assert "free slots" in note or "Argument list too long" in note, note
     before = descriptors(mcastd)
     for n in range(10):
         bed.router.space.ip("link", "set", "d1", "alias", f"name {n}")
         mcastd.interface("d1")
     assert descriptors(mcastd) == before
     bed.router.space.run("xdp-loader", "unload", "d1", "--all")
-    mcastd.wait(lambda: mcastd.interface("d1")["state"] == "up", 60, "the port to come up")
+    # By its log: while libxdp attaches, an emulated machine is slower than mcastctl has patience.
+    mcastd.wait(lambda: "d1: up" in mcastd.log(), 60, "the port to come up")
     mcastd.stop()
 
 

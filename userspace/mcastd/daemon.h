@@ -73,13 +73,13 @@ struct port_driver {
 	uint32_t mtu;
 	unsigned int n_queues; /* receive queues, with the program attached */
 	bool was_down;
-	bool grown; /* the MTU, and its driver is still to be asked */
+	bool grown;			    /* the MTU, and its driver is still to be asked */
 	char mtu_note[DATAPLANE_ERROR_MAX]; /* what it answered, if that is no */
-	bool works;			  /* native mode */
-	bool refused;			  /* native mode, as is known but from attaching it */
-	char note[DATAPLANE_ERROR_MAX];	  /* why native mode was refused */
-	enum dataplane_transmit learned;  /* when it was attached natively */
-	bool refuses;			  /* frames in native mode, see audit.c */
+	bool works;			    /* native mode */
+	bool refused;			    /* native mode, as is known but from attaching it */
+	char note[DATAPLANE_ERROR_MAX];	    /* why native mode was refused */
+	enum dataplane_transmit learned;    /* when it was attached natively */
+	bool refuses;			    /* frames in native mode, see audit.c */
 };
 
 /* card.c: settings of the port's card. */
@@ -105,8 +105,8 @@ struct port {
 	/* While it is open: */
 	bool open;
 	unsigned int ifindex;
-	bool attached;		  /* the program, perhaps before it is open */
-	enum dataplane_mode mode; /* how it is attached */
+	bool attached;		      /* the program, perhaps before it is open */
+	enum dataplane_mode mode;     /* how it is attached */
 	unsigned int attached_queues; /* receive queues there were then */
 	struct dataplane_port applied;
 	struct port_queue queues[MCASTD_MAX_QUEUES];

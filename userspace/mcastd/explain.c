@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * `mcastctl explain SOURCE GROUP [INTERFACE]`: takes the same decisions as the engine, the routes
- * and the data plane, in their order, and says each in words. INTERFACE is the port to explain;
- * without it every port is.
+ * `mcastctl explain SOURCE GROUP [INTERFACE]`: what becomes of such a packet and why, as
+ * forward/decide.h has decided, each step in words. INTERFACE is where it arrives; without it,
+ * where it is expected to.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,25 +10,25 @@
 #include <sysexits.h>
 
 #include "mcastd/daemon.h"
-#include "rules/boundary.h"
-#include "rules/origin.h"
+#include "rules/policy.h"
 #include "rules/range.h"
 
 struct explain {
 	struct daemon *daemon;
 	struct addr source, group;
 	char source_text[ADDR_TEXT_MAX], group_text[ADDR_TEXT_MAX];
-	const struct port *arrival; /* NULL: no port for it */
 	json_t *lines;
-	bool forwarded;
 	uint64_t now;
+	bool forwarded;
 
-	/* Of the port being explained: */
-	const struct port *port;
-	bool member;
-	bool listed;
-	struct engine_membership_view membership;
-	struct engine_source_view listing;
+	/* Where it arrives. */
+	struct port *arrival; /* NULL: no port for it */
+	struct decide_packet packet;
+	struct decision decision;
+
+	/* Of the port being explained. */
+	struct port *port;
+	struct decide_answer answer;
 };
 
 static void say(struct explain *explain, const char *format, ...)
@@ -96,9 +96,29 @@ static bool explain_source_range(struct explain *explain)
 	return range != RANGE_ROUTED;
 }
 
+/* What programs on the router send arrives nowhere. */
+static bool explain_own(struct explain *explain)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		const struct port *port = explain->daemon->ports[slot];
+
+		if (!port || !engine_is_own(explain->daemon->engine, slot, &explain->source))
+			continue;
+		say(explain,
+		    "the sender is this router itself: %s is its address on %s; what its programs "
+		    "send leaves by one interface and does not pass XDP, so it is forwarded to no "
+		    "other; send from another host, or by each interface",
+		    explain->source_text, port->name);
+		return true;
+	}
+	return false;
+}
+
+/* True: whatever comes of it is forwarded nowhere, by whichever port. */
 static bool never_forwarded(struct explain *explain)
 {
-	return explain_group_range(explain) || explain_source_range(explain);
+	return explain_group_range(explain) || explain_source_range(explain) ||
+	       explain_own(explain);
 }
 
 /* --- where it arrives --- */
@@ -108,7 +128,7 @@ static bool is_upstream(const struct port *port)
 	return port && port->config->port.role == PORT_UPSTREAM;
 }
 
-static const struct port *find_upstream(const struct daemon *daemon)
+static struct port *find_upstream(const struct daemon *daemon)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
 		if (is_upstream(daemon->ports[slot]) && daemon->ports[slot]->open)
@@ -140,14 +160,14 @@ static bool has_subnet(const struct port *port, const struct prefix *prefix)
 }
 
 /* Says which ports share a prefix, and returns the first of them. */
-static const struct port *explain_shared(struct explain *explain, const struct prefix *prefix)
+static struct port *explain_shared(struct explain *explain, const struct prefix *prefix)
 {
-	const struct port *first = NULL;
+	struct port *first = NULL;
 	char names[200] = "", text[PREFIX_TEXT_MAX];
 	size_t len = 0;
 
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS && len < sizeof(names); slot++) {
-		const struct port *port = explain->daemon->ports[slot];
+		struct port *port = explain->daemon->ports[slot];
 
 		if (!port || !port->open ||
 		    (!has_altnet(port, prefix) && !has_subnet(port, prefix)))
@@ -163,9 +183,9 @@ static const struct port *explain_shared(struct explain *explain, const struct p
 }
 
 /* Says where the source lives, and returns the port on which it is expected, NULL: on none. */
-static const struct port *explain_home(struct explain *explain, const struct origin *home)
+static struct port *explain_home(struct explain *explain, const struct origin *home)
 {
-	const struct port *upstream = find_upstream(explain->daemon), *port = NULL;
+	struct port *upstream = find_upstream(explain->daemon), *port = NULL;
 
 	if (home && home->slot == ORIGIN_SHARED)
 		return explain_shared(explain, &home->prefix);
@@ -178,6 +198,12 @@ static const struct port *explain_home(struct explain *explain, const struct ori
 	if (upstream)
 		say(explain, "%s is of no downstream link: it is expected on %s",
 		    explain->source_text, upstream->name);
+	else
+		say(explain,
+		    "%s is of no port's subnets, and there is no upstream to expect it on: dropped "
+		    "wherever it arrives; if it lives behind a port, add to its section: altnet = "
+		    "{ \"%s/32\" }",
+		    explain->source_text, explain->source_text);
 	return upstream;
 }
 
@@ -187,69 +213,63 @@ static void say_altnet(struct explain *explain, const struct port *port)
 	    explain->source_text, port->name, explain->source_text);
 }
 
-/* The checks of the port of arrival. False: it is dropped there. */
-static bool explain_arrival(struct explain *explain, const struct port *given)
+/* Why it goes no further than the port of arrival. False: it does. */
+static bool explain_refusal(struct explain *explain)
 {
-	uint32_t n;
-	const struct origin *origins = dataplane_origins(explain->daemon->dataplane, &n);
-	const struct origin *home = origin_find(origins, n, &explain->source);
-	const struct port *expected = explain_home(explain, home);
-	const struct port *arrival = given ? given : expected;
-	const struct prefix *boundary;
+	const struct port *arrival = explain->arrival;
 	char text[PREFIX_TEXT_MAX];
 
-	explain->arrival = arrival;
-	if (!arrival) {
-		say(explain,
-		    "%s is of no port's subnets, and there is no upstream to expect it on: dropped "
-		    "wherever it arrives; if it lives behind a port, add to its section: altnet = "
-		    "{ \"%s/32\" }",
-		    explain->source_text, explain->source_text);
-		return false;
-	}
-	if (!origin_admits(home, home && is_upstream(explain->daemon->ports[home->slot]),
-			   (struct origin_port){ arrival->slot, is_upstream(arrival) })) {
+	switch (explain->decision.verdict) {
+	case DECIDE_PASSED:
+		say(explain, "%s: nothing arrives there for mcastd: the port is %s: %s",
+		    arrival->name, port_state_name(arrival->state), arrival->note);
+		return true;
+	case DECIDE_BOUNDARY:
+		say(explain, "%s: dropped on arrival: its boundary \"%s\" keeps the group out",
+		    arrival->name, prefix_format(explain->decision.boundary, text, sizeof(text)));
+		return true;
+	case DECIDE_WRONG_PORT:
 		say(explain, "%s: dropped on arrival (wrong-port): it would be spoofed, or a loop",
 		    arrival->name);
 		if (!is_upstream(arrival))
 			say_altnet(explain, arrival);
+		return true;
+	default:
 		return false;
 	}
-	boundary = boundary_stops(arrival->config->port.boundary, arrival->config->port.n_boundary,
-				  &explain->group);
-	if (boundary)
-		say(explain, "%s: dropped on arrival: its boundary \"%s\" keeps the group out",
-		    arrival->name, prefix_format(boundary, text, sizeof(text)));
-	return !boundary;
+}
+
+/* Decides on a packet that every port has room for, with a TTL that none refuses. */
+static void decide_on(struct explain *explain, struct port *arrival)
+{
+	explain->arrival = arrival;
+	explain->packet = (struct decide_packet){
+		.source = explain->source,
+		.group = explain->group,
+		.arrival = arrival ? arrival->slot : 0,
+		.vlan = arrival ? (uint16_t)arrival->applied.vlan : 0,
+		.ttl = UINT8_MAX,
+	};
+	decide(explain->daemon, &explain->packet, &explain->decision);
+}
+
+/* False: it goes no further. */
+static bool explain_arrival(struct explain *explain, struct port *given)
+{
+	struct port *expected;
+
+	decide_on(explain, given);
+	expected = explain_home(explain, explain->decision.home);
+	if (!given && !expected)
+		return false;
+	decide_on(explain, given ? given : expected);
+	return !explain_refusal(explain);
 }
 
 /* --- one port --- */
 
-static bool note_listing(const struct engine_source_view *view, void *arg)
-{
-	struct explain *explain = arg;
-
-	if (!addr_equal(&view->source, &explain->source))
-		return true;
-	explain->listed = true;
-	explain->listing = *view;
-	return false;
-}
-
-static bool note_membership(const struct engine_membership_view *view, void *arg)
-{
-	struct explain *explain = arg;
-
-	if (view->port != explain->port->slot)
-		return true;
-	explain->member = true;
-	explain->membership = *view;
-	engine_each_source(view, note_listing, explain);
-	return false;
-}
-
 /* Nobody has joined: what could be the reason? */
-static void explain_no_member(struct explain *explain)
+static void explain_nobody(struct explain *explain)
 {
 	const struct port_config *config = &explain->port->config->port;
 	const struct policy_rule *rule = policy_denies(&config->group_policy, &explain->group);
@@ -282,64 +302,103 @@ static void explain_source_policy(struct explain *explain)
 		    explain->source_text);
 }
 
-static void explain_member(struct explain *explain)
+/* "10.0.1.10", or what takes the place of a host. */
+static const char *reporter(const struct explain *explain, char *text)
 {
-	const struct engine_membership_view *member = &explain->membership;
-	bool exclude = member->mode == FILTER_EXCLUDE;
-	const char *name = explain->port->name;
-	char host[ADDR_TEXT_MAX] = "the configuration", left[48];
+	const struct engine_membership_view *member = &explain->answer.membership;
 
-	if (!member->is_static)
-		addr_format(&member->last_reporter, host, sizeof(host));
-	if (explain->listed && explain->listing.forwarding)
-		say(explain, "%s: yes: %s asked for %s from %s, %s", name, host,
+	return member->is_static ? "the configuration"
+				 : addr_format(&member->last_reporter, text, ADDR_TEXT_MAX);
+}
+
+static void explain_not_querier(struct explain *explain)
+{
+	struct engine_port_view view = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	engine_port_view(explain->daemon->engine, explain->port->slot, &view);
+	if (addr_is_unspecified(&view.querier))
+		say(explain, "%s: no: we are not its querier yet (no address?)",
+		    explain->port->name);
+	else
+		say(explain,
+		    "%s: no: %s is the querier of this link and forwards to it; set "
+		    "forward-as-non-querier to forward all the same",
+		    explain->port->name, addr_format(&view.querier, text, sizeof(text)));
+}
+
+static void explain_reason(struct explain *explain)
+{
+	const struct decide_answer *answer = &explain->answer;
+	const struct engine_membership_view *member = &answer->membership;
+	const char *name = explain->port->name;
+	char host[ADDR_TEXT_MAX], left[48], text[PREFIX_TEXT_MAX];
+
+	switch (answer->reason) {
+	case DECIDE_ASKED:
+		say(explain, "%s: yes: %s asked for %s from %s, %s", name, reporter(explain, host),
 		    explain->group_text, explain->source_text,
-		    remaining(explain->listing.expires, explain->now, left, sizeof(left)));
-	else if (explain->listed)
+		    remaining(answer->listing.expires, explain->now, left, sizeof(left)));
+		break;
+	case DECIDE_ANY_SOURCE:
+		say(explain, "%s: yes: %s joined %s from any source (IGMPv%u), %s", name,
+		    reporter(explain, host), explain->group_text, member->host_version,
+		    remaining(member->expires, explain->now, left, sizeof(left)));
+		break;
+	case DECIDE_UPSTREAM:
+		say(explain, "%s: yes: data from a downstream always goes to the upstream", name);
+		break;
+	case DECIDE_HELD:
+		say(explain,
+		    "%s: yes: it was forwarded there before the restart, and hosts have not had "
+		    "the time to report yet",
+		    name);
+		break;
+	case DECIDE_ARRIVAL:
+		say(explain, "%s: no: it arrives there, and is never sent back", name);
+		break;
+	case DECIDE_ABSENT:
+		say(explain, "%s: no: the port is %s: %s", name,
+		    port_state_name(explain->port->state), explain->port->note);
+		break;
+	case DECIDE_BOUNDED:
+		say(explain, "%s: no: its boundary \"%s\" keeps the group in and out", name,
+		    prefix_format(answer->boundary, text, sizeof(text)));
+		break;
+	case DECIDE_NOT_QUERIER:
+		explain_not_querier(explain);
+		break;
+	case DECIDE_NOBODY:
+		explain_nobody(explain);
+		break;
+	case DECIDE_OTHER_SOURCES:
+		say(explain, "%s: no: its hosts joined %s from %u other source(s) only", name,
+		    explain->group_text, member->n_sources);
+		break;
+	case DECIDE_BLOCKED:
 		say(explain, "%s: no: its hosts joined %s but every one of them blocks %s (%s)",
 		    name, explain->group_text, explain->source_text,
 		    remaining(member->expires, explain->now, left, sizeof(left)));
-	else if (exclude)
-		say(explain, "%s: yes: %s joined %s from any source (IGMPv%u), %s", name, host,
-		    explain->group_text, member->host_version,
-		    remaining(member->expires, explain->now, left, sizeof(left)));
-	else
-		say(explain, "%s: no: its hosts joined %s from %u other source(s) only", name,
-		    explain->group_text, member->n_sources);
-	if (explain->listed ? explain->listing.forwarding : exclude)
-		explain->forwarded = true;
+		break;
+	case DECIDE_FROM_UPSTREAM:
+		say(explain, "%s: no: what comes from an upstream goes to none", name);
+		break;
+	}
 }
 
-static void explain_downstream(struct explain *explain)
+/* IGMP that was lost may be the reason for what is missing. */
+static void explain_lost(struct explain *explain)
 {
-	const struct config_interface *config = explain->port->config;
-	const char *name = explain->port->name;
 	struct engine_port_view view = { 0 };
-	char text[ADDR_TEXT_MAX];
+	char text[48];
 
 	engine_port_view(explain->daemon->engine, explain->port->slot, &view);
 	if (explain->now < view.held_until)
 		say(explain,
 		    "%s: IGMP was lost there (igmp-limited): joins may be missing, and none ends "
 		    "before hosts have been asked again (%s)",
-		    name, remaining(view.held_until, explain->now, text, sizeof(text)));
-	explain->member = explain->listed = false;
-	engine_each_of_group(explain->daemon->engine, &explain->group, note_membership, explain);
-	if (!view.is_querier && !config->forward_as_non_querier) {
-		if (addr_is_unspecified(&view.querier))
-			say(explain, "%s: no: we are not its querier yet (no address?)", name);
-		else
-			say(explain,
-			    "%s: no: %s is the querier of this link and forwards to it; set "
-			    "forward-as-non-querier to forward all the same",
-			    name, addr_format(&view.querier, text, sizeof(text)));
-	} else {
-		if (explain->member)
-			explain_member(explain);
-		else
-			explain_no_member(explain);
-		explain_source_policy(explain);
-	}
+		    explain->port->name,
+		    remaining(view.held_until, explain->now, text, sizeof(text)));
 }
 
 /* What is to go there and does not. */
@@ -363,54 +422,73 @@ static void explain_unsent(struct explain *explain, struct port *port)
 
 static void explain_port(struct explain *explain, struct port *port)
 {
-	const struct config_interface *config = port->config;
-	const struct prefix *boundary =
-		boundary_stops(config->port.boundary, config->port.n_boundary, &explain->group);
-	char text[PREFIX_TEXT_MAX];
-
 	explain->port = port;
-	if (port->state != PORT_UP) {
-		say(explain, "%s: no: the port is %s: %s", port->name, port_state_name(port->state),
-		    port->note);
-	} else if (boundary) {
-		say(explain, "%s: no: its boundary \"%s\" keeps the group in and out", port->name,
-		    prefix_format(boundary, text, sizeof(text)));
-	} else if (port == explain->arrival) {
-		say(explain, "%s: no: it arrives there, and is never sent back", port->name);
-	} else if (config->port.role == PORT_UPSTREAM) {
-		say(explain, "%s: yes: data from a downstream always goes to the upstream",
+	decide_port(explain->daemon->forward, &explain->packet, &explain->decision, port->slot,
+		    &explain->answer);
+	if (port->state != PORT_UP)
+		explain->answer.reason = DECIDE_ABSENT;
+	else if (!is_upstream(port) && port != explain->arrival)
+		explain_lost(explain);
+	explain->forwarded |= port->state == PORT_UP && explain->answer.sent;
+	explain_reason(explain);
+	if (!explain->answer.installed)
+		say(explain,
+		    "%s: but the route could not be changed accordingly yet, see the log: is there "
+		    "no room (max-routes, max-port-sets)?",
 		    port->name);
-		explain->forwarded = true;
-	} else {
-		explain_downstream(explain);
-	}
+	if (explain->answer.is_member || explain->answer.reason == DECIDE_NOBODY)
+		explain_source_policy(explain);
 	explain_unsent(explain, port);
-	if (port != explain->arrival && config->ttl_threshold > 1)
+	if (port != explain->arrival && port->config->ttl_threshold > 1)
 		say(explain, "%s: packets with a TTL of %u or less are not sent there", port->name,
-		    config->ttl_threshold);
+		    port->config->ttl_threshold);
 }
 
 /* --- what has been seen --- */
 
+/* What the route that it takes has counted. */
 static void explain_traffic(struct explain *explain)
 {
 	static const struct addr any;
+	bool by_source = explain->decision.way == DECIDE_BY_SOURCE;
+	const char *of = by_source ? "this source and group" : "this group from any source";
 	struct mcastd_route_stats stats;
-	struct dataplane *dataplane = explain->daemon->dataplane;
-	const char *of = "this source and group";
 
-	if (dataplane_route_stats(dataplane, &explain->group, &explain->source, &stats) != 0) {
-		of = "this group from any source";
-		if (dataplane_route_stats(dataplane, &explain->group, &any, &stats) != 0) {
-			say(explain, "there is no route for it");
-			return;
-		}
-	}
-	if (stats.packets)
+	if (explain->decision.way <= DECIDE_BY_DEFAULT ||
+	    dataplane_route_stats(explain->daemon->dataplane, &explain->group,
+				  by_source ? &explain->source : &any, &stats) != 0)
+		say(explain, "there is no route for it");
+	else if (stats.packets)
 		say(explain, "%llu packets of %s were forwarded", (unsigned long long)stats.packets,
 		    of);
 	else
-		say(explain, "the route is there, but no packet of %s has arrived", of);
+		say(explain, "the route is there, but no packet of %s has been forwarded", of);
+}
+
+/* What came of it and was not forwarded, and what to do about it. */
+static void explain_unwanted(struct explain *explain, const struct port *port,
+			     const struct mcastd_unwanted *seen)
+{
+	unsigned long long packets = seen->packets;
+	const char *name = dataplane_verdict_name((enum mcastd_verdict)seen->verdict);
+
+	switch (seen->verdict) {
+	case MCASTD_NO_ROUTE:
+		say(explain, "%llu packets of it arrived on %s when it had no route there", packets,
+		    port->name);
+		break;
+	case MCASTD_TTL_EXPIRED:
+		say(explain,
+		    "%llu packets came to %s with TTL 1, which no router forwards: raise the "
+		    "sender's TTL",
+		    packets, port->name);
+		break;
+	default:
+		say(explain, "%llu packets of it arrived on %s and were not forwarded (%s)",
+		    packets, port->name, name);
+	}
+	if (seen->verdict == MCASTD_WRONG_PORT && !is_upstream(port))
+		say_altnet(explain, port);
 }
 
 static bool note_unwanted(const struct mcastd_unwanted_key *key,
@@ -420,15 +498,9 @@ static bool note_unwanted(const struct mcastd_unwanted_key *key,
 	struct addr source = addr_from_v4(key->source), group = addr_from_v4(key->group);
 	const struct port *port =
 		key->slot < MCASTD_MAX_PORTS ? explain->daemon->ports[key->slot] : NULL;
-	bool wrong_port = value->verdict == MCASTD_WRONG_PORT;
 
-	if (!port || !addr_equal(&source, &explain->source) || !addr_equal(&group, &explain->group))
-		return true;
-	say(explain, "%llu packets of it arrived on %s %s", (unsigned long long)value->packets,
-	    port->name,
-	    wrong_port ? "and were dropped (wrong-port)" : "when it had no route there");
-	if (wrong_port && port->config->port.role == PORT_DOWNSTREAM)
-		say_altnet(explain, port);
+	if (port && addr_equal(&source, &explain->source) && addr_equal(&group, &explain->group))
+		explain_unwanted(explain, port, value);
 	return true;
 }
 
@@ -443,11 +515,9 @@ static void explain_local(struct explain *explain)
 		    port->name);
 }
 
-static void explain_all(struct explain *explain, const struct port *arrival)
+static void explain_all(struct explain *explain, struct port *arrival)
 {
-	if (never_forwarded(explain))
-		return;
-	if (explain_arrival(explain, arrival)) {
+	if (!never_forwarded(explain) && explain_arrival(explain, arrival)) {
 		for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
 			if (explain->daemon->ports[slot])
 				explain_port(explain, explain->daemon->ports[slot]);
@@ -460,7 +530,7 @@ static void explain_all(struct explain *explain, const struct port *arrival)
 json_t *explain_request(struct daemon *daemon, int argc, const char *const *argv)
 {
 	struct explain explain = { .daemon = daemon, .now = loop_now(daemon->loop) };
-	const struct port *arrival = NULL;
+	struct port *arrival = NULL;
 
 	if (addr_parse(argv[1], &explain.source))
 		return server_error(EX_USAGE, "%s is not an address", argv[1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "mcastd/mode.h"
 
-/* Why frames cannot be sent to the port natively; MODE_AS_WANTED: they can, or it is to be tried. */
+/* Why frames cannot be sent to the port natively; MODE_AS_WANTED: they can, or it is to be tried.
+ */
 static enum mode_reason why_unreachable(const struct mode_port *port)
 {
 	bool generic = port->configured == DATAPLANE_MODE_GENERIC;

@@ -128,8 +128,8 @@ static void remember_fallback(struct port *port, const struct dataplane_error *e
 {
 	struct port_driver *driver = &port->driver;
 
-	driver->refused = !dataplane_refused(port->daemon->dataplane, port->ifindex,
-					     DATAPLANE_MODE_NATIVE);
+	driver->refused =
+		!dataplane_refused(port->daemon->dataplane, port->ifindex, DATAPLANE_MODE_NATIVE);
 	snprintf(driver->note, sizeof(driver->note), "%s",
 		 error->text[0] ? error->text : "generic mode, as its program was loaded");
 }
@@ -253,6 +253,7 @@ void port_close(struct port *port)
 	port->open = port->attached = false;
 	port->ifindex = 0;
 	memset(&port->applied, 0, sizeof(port->applied));
+	memset(&port->audit, 0, sizeof(port->audit));
 }
 
 void port_forget(struct port *port)

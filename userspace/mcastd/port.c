@@ -201,10 +201,10 @@ static int apply_port(struct port *port, const struct netlink_link *link,
 	return err;
 }
 
-/* The subnet of an address as the engine writes prefixes. */
+/* The subnet that comes with an address, as the engine writes prefixes. */
 static struct prefix subnet_of(const struct netlink_address *address)
 {
-	struct prefix prefix = { .addr = addr_from_v4(address->v4),
+	struct prefix prefix = { .addr = addr_from_v4(address->connected),
 				 .len = (uint8_t)(96 + address->prefix_len) };
 
 	for (unsigned int bit = prefix.len; bit < 128; bit++)
@@ -330,8 +330,6 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 	struct port_config config = port->config->port;
 	int err = 0;
 
-	if (port->open && (!link || link->ifindex != port->ifindex))
-		port_close(port);
 	if (!link) {
 		port_absent(port);
 		return;
@@ -446,8 +444,10 @@ static void ports_let_go(struct daemon *daemon)
 		if (!ifindex || daemon->ports[slot] || !if_indextoname(ifindex, name) ||
 		    config_find(daemon->config, name))
 			continue;
-		if (dataplane_attach(daemon->dataplane, ifindex, DATAPLANE_MODE_AUTO, &mode,
-				     &error))
+		mode = dataplane_port_recall(daemon->dataplane, slot).generic
+			       ? DATAPLANE_MODE_GENERIC
+			       : DATAPLANE_MODE_NATIVE;
+		if (dataplane_attach(daemon->dataplane, ifindex, mode, &mode, &error))
 			log_warning("%s", error.text);
 		dataplane_port_del(daemon->dataplane, slot);
 		dataplane_detach(daemon->dataplane, ifindex);
@@ -480,6 +480,21 @@ static void apply_defaults(struct daemon *daemon)
 	}
 }
 
+/* Those whose interface is gone, or has become another. */
+static void close_stale(struct daemon *daemon)
+{
+	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++) {
+		struct port *port = daemon->ports[slot];
+		const struct netlink_link *link;
+
+		if (!port || !port->open)
+			continue;
+		link = netlink_find(daemon->netlink, port->name);
+		if (!link || link->ifindex != port->ifindex)
+			port_close(port);
+	}
+}
+
 static void sync_all(struct daemon *daemon, const struct mode_choice *choices)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
@@ -508,6 +523,7 @@ void ports_sync(struct daemon *daemon)
 	ports_remove(daemon);
 	ports_add(daemon);
 	ports_let_go(daemon);
+	close_stale(daemon);
 	port_mode_choose(daemon, choices);
 	sync_all(daemon, choices);
 	tell_no_dispatcher(daemon);

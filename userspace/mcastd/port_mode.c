@@ -51,8 +51,7 @@ static void follow_device(struct port *port, const struct netlink_link *link)
 
 	if (driver->ifindex != link->ifindex)
 		meet_device(port, link);
-	else if (driver->mtu != link->mtu ||
-		 (driver->n_queues && driver->n_queues != n_queues))
+	else if (driver->mtu != link->mtu || (driver->n_queues && driver->n_queues != n_queues))
 		*driver = (struct port_driver){ .ifindex = link->ifindex,
 						.mtu = link->mtu,
 						.n_queues = n_queues,
@@ -98,8 +97,8 @@ static enum mode_native native_of(const struct port *port)
 {
 	const struct port_driver *driver = &port->driver;
 
-	if (driver->refused || dataplane_refused(port->daemon->dataplane, driver->ifindex,
-						 DATAPLANE_MODE_NATIVE))
+	if (driver->refused ||
+	    dataplane_refused(port->daemon->dataplane, driver->ifindex, DATAPLANE_MODE_NATIVE))
 		return MODE_REFUSED;
 	return driver->works ? MODE_WORKS : MODE_UNTRIED;
 }
@@ -117,8 +116,6 @@ static struct mode_port facts_of(struct port *port)
 
 	if (!link || !link->is_ethernet)
 		return facts;
-	if (port->attached && port->ifindex != link->ifindex)
-		port->attached = false;
 	follow_device(port, link);
 	facts.there = link->running;
 	facts.waiting = dataplane_runs_other(port->daemon->dataplane, link->ifindex);

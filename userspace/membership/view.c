@@ -2,6 +2,7 @@
 /* Looking into the engine: the last section of engine.h. */
 #include "host.h"
 #include "membership.h"
+#include "receive.h"
 #include "track.h"
 
 /* --- the static part and what hosts asked for, merged --- */
@@ -218,6 +219,12 @@ void engine_each_upstream(const struct engine *engine, unsigned int port, engine
 {
 	if (port < ENGINE_MAX_PORTS && engine->ports[port] && engine->ports[port]->host)
 		host_each(engine->ports[port]->host, fn, arg);
+}
+
+bool engine_is_own(const struct engine *engine, unsigned int port, const struct addr *addr)
+{
+	return port < ENGINE_MAX_PORTS && engine->ports[port] &&
+	       receive_is_own(engine->ports[port], addr);
 }
 
 const struct engine_counters *engine_port_counters(const struct engine *engine, unsigned int port)
