@@ -150,7 +150,7 @@ $(OUT)/bench/%: $(OUT)/obj/tools/bench/%.o $(OUT)/libsupport.a $(OUT)/libsys.a $
 
 # --- run ---------------------------------------------------------------------------------------
 
-deps: ## install the Debian 12 packages of tools/packages.txt that are missing
+deps: ## install the packages of tools/packages.txt that are missing
 	$(Q)tools/deps $(PACKAGES)
 
 deps-vm: deps ## and those of tools/packages-vm.txt
@@ -203,11 +203,8 @@ check-roots: deps-vm ## build, package and test with the libraries of Debian 13 
 		tools/root $$r make -s all variants check-unit check-bpf deb; \
 		tools/root $$r make -s check-netns; done
 
-check-vm: deps-vm ## on Debian's own kernel, emulated: half an hour, not part of check
-	$(Q)$(MAKE) --no-print-directory all build-tests deb
-	$(Q)tools/vm/run --timeout 7200 tools/vm/check
-	$(Q)tools/vm/run --timeout 1800 --systemd tools/vm/check systemd
-	$(Q)tools/vm/run --timeout 1800 --append lockdown=confidentiality tools/vm/check lockdown
+check-vm: deps-vm ## on kernels of Debian 12, 13 and sid with their libraries, emulated: not part of check (root)
+	$(Q)tools/vm/pairs $(PAIRS)
 
 check-conformance: ## every requirement of docs/CONFORMANCE.md has the test it names
 	$(Q)tools/conformance docs/CONFORMANCE.md

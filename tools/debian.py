@@ -18,6 +18,7 @@ TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.environ.get("MCASTD_CACHE") or os.path.join(TREE, "out")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 ROOTS = {"12": "bookworm", "13": "trixie", "sid": "sid"}
+STABLE = ("bookworm", "trixie")
 LISTS_KEEP = 86400  # seconds
 
 
@@ -35,13 +36,24 @@ def output(*argv, **options):
         raise Unavailable(f"{shlex.join(argv)}: {error.stderr.strip()}") from None
 
 
-def mirror():
-    """Where this machine gets Debian from."""
+def mirrors():
+    """Where this machine gets Debian from, and its security updates if it does."""
+    found = {}
     for line in output("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)").splitlines():
         label, _, uri = line.partition(" ")
-        if label == "Debian":
-            return uri
-    raise Unavailable("apt knows no archive of Debian here: apt-get update")
+        found.setdefault(label, uri)
+    if "Debian" not in found:
+        raise Unavailable("apt knows no archive of Debian here: apt-get update")
+    return found["Debian"], found.get("Debian-Security")
+
+
+def sources(suite):
+    """The lines of an apt for a suite."""
+    archive, security = mirrors()
+    text = f"deb [signed-by={KEYRING}] {archive} {suite} main\n"
+    if security and suite in STABLE:
+        text += f"deb [signed-by={KEYRING}] {security} {suite}-security main\n"
+    return text
 
 
 @contextlib.contextmanager
@@ -69,16 +81,17 @@ class Apt:
         self.options += ["-o", "Dir::Etc::sourceparts=-"]
         with locked(directory):
             stamp = os.path.join(directory, "updated")
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - os.path.getmtime(stamp) < LISTS_KEEP:
+            wanted = sources(suite)
+            with contextlib.suppress(FileNotFoundError), open(stamp, encoding="ascii") as file:
+                if file.read() == wanted and time.time() - os.path.getmtime(stamp) < LISTS_KEEP:
                     return
             for name in ("lists", "cache"):
                 os.makedirs(os.path.join(directory, name), exist_ok=True)
             with open(os.path.join(directory, "sources.list"), "w", encoding="ascii") as file:
-                file.write(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
+                file.write(wanted)
             output("apt-get", *self.options, "update")
-            with open(stamp, "w", encoding="ascii"):
-                pass
+            with open(stamp, "w", encoding="ascii") as file:
+                file.write(wanted)
 
     def depends(self, package):
         """The names that a package depends on, the first of alternatives or all of them."""
@@ -116,7 +129,7 @@ def _make_root(suite, directory):
     new = directory + ".new"
     shutil.rmtree(new, ignore_errors=True)
     output("debootstrap", "--variant=minbase", "--include=make,kmod", f"--keyring={KEYRING}", suite, new,
-           mirror())
+           mirrors()[0])
     # How this machine's apt reaches the archive: through which proxy, and how fresh it must be.
     reached = output("apt-config", "dump", "Acquire::http", "Acquire::https",
                      "Acquire::Check-Valid-Until")

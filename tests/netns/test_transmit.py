@@ -11,9 +11,9 @@ import struct
 import pytest
 
 from bed import G, Bed, through
-from lab import packet
-from lab.capture import wait_for
+from lab import LabError, packet, wait_for
 from lab.daemon import SLOWNESS
+from lab.netns import run
 from test_modes import need_features, tells_features
 
 STEADY = """
@@ -60,7 +60,10 @@ class Tap:
     def __init__(self, bed, name, address):
         space = bed.router.space
         if not os.path.exists("/dev/net/tun"):
-            pytest.skip("no /dev/net/tun")
+            try:
+                run(["modprobe", "tun"])
+            except LabError:
+                pytest.skip("this kernel has no tap devices")
         with space.entered():
             self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
             self._request = struct.pack("16sH22x", name.encode(),

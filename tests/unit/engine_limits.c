@@ -43,6 +43,31 @@ static void run_tracking(const char *script)
 	sim_fini(&sim);
 }
 
+/* L-FAST and L-TRACK: at once, but whoever is known to be a member is asked, and loses nothing. */
+static void test_immediate_leave_of_tracked(void **state)
+{
+	static const char *const scripts[] = {
+		"h1 IS_EX | h2 IS_EX | h1 TO_IN | q G | = EXC:2 | h2 IS_EX | = EXC:270 | h2 TO_IN | "
+		"= none",
+		"h1 V2 | h2 V2 | h1 LEAVE | q G | = EXC:2 | h2 V2 | = EXC:270 | h2 LEAVE | = none",
+		"h1 IS_IN 1,2 | h2 IS_IN 2 | h1 BLOCK 1,2 | q 2 | = INC 2:2 | h2 IS_IN 2 | "
+		"= INC 2:270 | h2 BLOCK 2 | = none",
+		"h1 IS_EX | h2 IS_IN 1 | h1 TO_IN | = INC 1:2 | q 1",
+		/* Of whom nothing is known, as without tracking. */
+		"h1 IS_IN 1,2 | h1 TO_IN 2 | = INC 2 | q none",
+	};
+	struct port_config config = sim_config();
+
+	(void)state;
+	config.immediate_leave = config.explicit_tracking = true;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		struct sim sim = sim_start(&config);
+
+		check_script(&sim, scripts[i]);
+		sim_fini(&sim);
+	}
+}
+
 /* L-TRACK: at once when the last host has left, the usual questions before. */
 static void test_tracking(void **state)
 {
@@ -508,6 +533,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_immediate_leave),
+		cmocka_unit_test(test_immediate_leave_of_tracked),
 		cmocka_unit_test(test_tracking),
 		cmocka_unit_test(test_tracking_older),
 		cmocka_unit_test(test_tracking_expiry),

@@ -28,7 +28,9 @@ static void test_ssm_exclude(void **state)
 	run_ssm("IS_IN 1 | +10 | IS_EX | TO_EX 2 | = INC 1:260 | q none | f 1 !2");
 	sim.group = ssm_group;
 	check_script(&sim, "IS_EX");
-	assert_int_equal(sim.verdict, RECEIVE_POLICY);
+	assert_int_equal(sim.verdict, RECEIVE_NOT_SSM);
+	check_script(&sim, "V2");
+	assert_int_equal(sim.verdict, RECEIVE_NOT_SSM);
 	sim_fini(&sim);
 }
 
@@ -194,6 +196,11 @@ static void test_sources_never_routed(void **state)
 	check_script(&sim, "= INC 1");
 	sim_record(&sim, 1, sim_host(1, 1), RECORD_TO_EX, g, sources, 2);
 	check_script(&sim, "= EXC");
+	sim_fini(&sim);
+	sim = sim_start(NULL); /* by its own name: no policy decided that */
+	assert_int_equal(sim_record(&sim, 1, sim_host(1, 1), RECORD_ALLOW, g, sources, 2),
+			 RECEIVE_BAD_SOURCE_LIST);
+	check_script(&sim, "= none");
 	sim_fini(&sim);
 }
 

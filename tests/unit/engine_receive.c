@@ -102,6 +102,9 @@ static void test_sources(void **state)
 	expect_from(v3_report(), (struct addr)ADDR_V4(10, 0, 1, 100), RECEIVE_OWN);
 	expect_from(v3_report(), (struct addr)ADDR_V4(0, 0, 0, 0), RECEIVE_APPLIED);
 	expect_from(general_query(), (struct addr)ADDR_V4(10, 0, 1, 100), RECEIVE_OWN);
+	/* The link's own address is no host's, and would win every election. */
+	expect_from(general_query(), (struct addr)ADDR_V4(10, 0, 1, 0), RECEIVE_BAD_SOURCE);
+	expect_from(v3_report(), (struct addr)ADDR_V4(10, 0, 1, 0), RECEIVE_BAD_SOURCE);
 }
 
 /* R-4-SRCBAD: of a link of two (RFC 3021), or of one, the last address is a host's. */
@@ -224,7 +227,25 @@ static void test_query_destinations(void **state)
 	expect_to(specific, (struct addr)ADDR_V4(224, 0, 0, 1), RECEIVE_BAD_GROUP);
 }
 
-/* R-9.2-RA */
+/* RFC 9776 section 4.1.9: without a group there are no sources to ask for. It elects nobody either.
+ */
+static void test_query_of_sources_alone(void **state)
+{
+	const struct addr source = sim_source(1);
+	struct message query = general_query();
+	struct sim sim = sim_start(NULL);
+
+	(void)state;
+	query.query.sources = &source;
+	query.query.n_sources = 1;
+	expect(NULL, &query, RECEIVE_BAD_GROUP);
+	check_script(&sim, "IS_EX");
+	sim_receive(&sim, 1, &query);
+	check_script(&sim, "+10 | TO_IN | q G | = EXC:2");
+	sim_fini(&sim);
+}
+
+/* R-9.2-RA: with it set nothing passes without the option, whoever need not have it. */
 static void test_router_alert(void **state)
 {
 	struct port_config config = sim_config();
@@ -238,8 +259,8 @@ static void test_router_alert(void **state)
 	config.require_router_alert = true;
 	expect(&config, &v3, RECEIVE_NO_ROUTER_ALERT);
 	expect(&config, &v2, RECEIVE_NO_ROUTER_ALERT);
-	expect(&config, &v1, RECEIVE_APPLIED);
-	expect(&config, &query, RECEIVE_APPLIED);
+	expect(&config, &v1, RECEIVE_NO_ROUTER_ALERT);
+	expect(&config, &query, RECEIVE_NO_ROUTER_ALERT);
 }
 
 /* R-4.2-M0, R-4.2.13-UNK, R-4.2.9-GRP: the rest of the report counts. */
@@ -405,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_report_destinations),
 		cmocka_unit_test(test_leave_destinations),
 		cmocka_unit_test(test_query_destinations),
+		cmocka_unit_test(test_query_of_sources_alone),
 		cmocka_unit_test(test_router_alert),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_worst_record),

@@ -145,6 +145,42 @@ static void version_2_suppression(void **state)
 	assert_said(t, "");
 }
 
+/* P-2236-SUPPR: only what a member of the link tells the members stands for ours. */
+static void version_2_no_suppression(void **state)
+{
+	static const struct {
+		struct addr source, destination;
+		enum receive_verdict verdict;
+	} cases[] = {
+		{ ADDR_V4(10, 0, 9, 1), ADDR_V4(10, 0, 9, 100), RECEIVE_BAD_DESTINATION },
+		{ ADDR_V4(10, 0, 9, 1), ADDR_V4(239, 9, 9, 9), RECEIVE_BAD_DESTINATION },
+		{ ADDR_V4(10, 0, 9, 1), ADDR_V4(224, 0, 0, 1), RECEIVE_BAD_DESTINATION },
+		{ ADDR_V4(192, 0, 2, 1), ADDR_V4(0, 0, 0, 0), RECEIVE_FOREIGN_SOURCE },
+		{ ADDR_V4(10, 0, 9, 0), ADDR_V4(0, 0, 0, 0), RECEIVE_BAD_SOURCE },
+	};
+	struct host_sim *t = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct message message = { .type = MESSAGE_V2_REPORT,
+					   .source = cases[i].source,
+					   .destination = cases[i].destination,
+					   .ttl = 1,
+					   .router_alert = true,
+					   .group = host_sim_group(1) };
+
+		if (addr_is_unspecified(&message.destination))
+			message.destination = message.group;
+		host_sim_query(t, 2, 0, "", 10000);
+		host_sim_set(t, FILTER_EXCLUDE, "");
+		settle(t);
+		host_sim_query(t, 2, 0, "", 10000);
+		host_sim_pass(t, 0);
+		assert_int_equal(sim_receive(&t->sim, UPSTREAM, &message), cases[i].verdict);
+		host_sim_pass(t, 10000);
+		assert_said(t, "V2 1");
+	}
+}
+
 /* P-7.2.1-V1: reports, no leaves; Max Resp Time 0 is ten seconds */
 static void version_1(void **state)
 {
@@ -393,6 +429,7 @@ int main(void)
 		HOST_TEST(version_2_answers),
 		HOST_TEST(version_2_running_timers),
 		HOST_TEST(version_2_suppression),
+		HOST_TEST(version_2_no_suppression),
 		HOST_TEST(version_1),
 		HOST_TEST(older_group_queries_change_no_mode),
 		HOST_TEST(the_way_back),

@@ -230,7 +230,7 @@ static void the_suppress_flag_is_ignored(void **state)
 	assert_said(t, "IS_IN(1)");
 }
 
-/* P-9.1-RA: accepted without Router Alert, unless configured; version 1 has none anyway */
+/* P-9.1-RA: accepted without Router Alert, unless configured: then not in version 1 either */
 static void router_alert(void **state)
 {
 	struct host_sim *t = *state;
@@ -256,9 +256,29 @@ static void router_alert(void **state)
 	assert_said(t, "");
 	query.query.version = 1;
 	query.query.max_response_ms = 0;
+	assert_int_equal(sim_receive(&t->sim, UPSTREAM, &query), RECEIVE_NO_ROUTER_ALERT);
+	query.router_alert = true;
 	assert_int_equal(sim_receive(&t->sim, UPSTREAM, &query), RECEIVE_APPLIED);
 	host_sim_pass(t, 10000);
 	assert_said(t, "V1 1");
+}
+
+/* RFC 9776 section 4.1.9: a query for sources of no group asks nothing. */
+static void query_of_sources_alone(void **state)
+{
+	struct host_sim *t = *state;
+	struct message query = host_sim_query_message(2, 0, "", 1000);
+	const struct addr source = sim_source(1);
+
+	host_sim_set(t, FILTER_EXCLUDE, "");
+	host_sim_pass(t, 10000);
+	host_sim_said(t);
+	query.query.version = 3;
+	query.query.sources = &source;
+	query.query.n_sources = 1;
+	assert_int_equal(sim_receive(&t->sim, UPSTREAM, &query), RECEIVE_BAD_GROUP);
+	host_sim_pass(t, 10000);
+	assert_said(t, "");
 }
 
 /* P-5.2-ZEROQ: a snooping switch asks from 0.0.0.0; it is no querier */
@@ -441,6 +461,7 @@ int main(void)
 		HOST_TEST(the_longest_time),
 		HOST_TEST(the_suppress_flag_is_ignored),
 		HOST_TEST(router_alert),
+		HOST_TEST(query_of_sources_alone),
 		HOST_TEST(a_query_without_source_is_answered),
 		HOST_TEST(destinations),
 		HOST_TEST(what_is_refused),

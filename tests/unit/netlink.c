@@ -144,6 +144,15 @@ static void test_addresses(void **state)
 	change("ip addr flush dev va; ip addr add 192.0.2.1 peer 192.0.2.9 dev va");
 	assert_int_equal(link->n_addresses, 1);
 	assert_memory_equal(link->addresses[0].v4, ((uint8_t[]){ 192, 0, 2, 1 }), 4);
+	assert_memory_equal(link->addresses[0].connected, ((uint8_t[]){ 192, 0, 2, 9 }), 4);
+	assert_int_equal(link->addresses[0].prefix_len, 32);
+	/* One address may have several. */
+	change("ip addr add 192.0.2.1 peer 198.51.100.0/24 dev va");
+	assert_int_equal(link->n_addresses, 2);
+	change("ip addr del 192.0.2.1 peer 192.0.2.9 dev va");
+	assert_int_equal(link->n_addresses, 1);
+	assert_memory_equal(link->addresses[0].connected, ((uint8_t[]){ 198, 51, 100, 0 }), 4);
+	assert_int_equal(link->addresses[0].prefix_len, 24);
 }
 
 static void test_rename_bridge_delete(void **state)

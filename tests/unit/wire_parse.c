@@ -444,6 +444,23 @@ static void router_alert_is_told(void **state)
 	assert_false(message.router_alert);
 }
 
+/* A source route: what is of one link has no way to choose. */
+static void source_routes_are_refused(void **state)
+{
+	(void)state;
+	frame_igmp(&frame, 0x16, 0, 0, 0, G1);
+	frame_options(&frame, (const uint8_t *)"\x94\x04\x00\x00\x83\x07\x04\x0a\x00\x01\x01\x00",
+		      12);
+	assert_int_equal(parse(), WIRE_BAD_HEADER);
+	frame_igmp(&frame, 0x16, 0, 0, 0, G1);
+	frame_options(&frame, (const uint8_t *)"\x89\x03\x04\x00", 4);
+	assert_int_equal(parse(), WIRE_BAD_HEADER);
+	/* Where the way is only written down it has not been chosen. */
+	frame_igmp(&frame, 0x16, 0, 0, 0, G1);
+	frame_options(&frame, (const uint8_t *)"\x07\x07\x04\x00\x00\x00\x00\x00", 8);
+	assert_int_equal(parse(), WIRE_OK);
+}
+
 /* R-IHL: options that make no sense */
 static void broken_options_are_refused(void **state)
 {
@@ -614,6 +631,7 @@ int main(void)
 		cmocka_unit_test(extensions_are_ignored),
 		cmocka_unit_test(every_header_length_is_read),
 		cmocka_unit_test(router_alert_is_told),
+		cmocka_unit_test(source_routes_are_refused),
 		cmocka_unit_test(broken_options_are_refused),
 		cmocka_unit_test(impossible_headers_are_refused),
 		cmocka_unit_test(fragments_are_refused),

@@ -62,12 +62,14 @@ def test_mode_of_auto(lab, cards):
 @pytest.mark.parametrize("cards", threes(), ids=label)
 def test_one_generic_among_native(lab, cards):
     """
-    A port that is generic by configuration, on a driver that transmits with a native program only:
-    its members get the stream, and what is counted as sent has left.
+    A port that is generic by configuration, on a driver that may transmit with a native program
+    only: its members get the stream, and what is counted as sent has left.
     """
     bed = CardBed(lab, cards)
     with bed.daemon(FAST, d2=("xdp-mode = generic",)) as mcastd:
-        assert not is_native(mcastd)
+        assert mcastd.interface("d2")["xdp-mode"] == "generic"
+        if drivers(cards)[2] == "virtio_net":
+            assert not is_native(mcastd)
         bed.check_forwarding(mcastd)
         assert mcastd.statistics("d2")["data"]["sent-packets"] == 20
         assert mcastd.statistics("d2")["data"]["transmit-refused"] == 0

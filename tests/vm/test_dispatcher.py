@@ -127,14 +127,16 @@ def test_no_room_in_the_dispatcher(lab):
     note = mcastd.interface("d1")["xdp-note"]
     assert mcastd.interface("d1")["state"] == "failed"
     assert "already runs the XDP program small" in note and "cannot run beside it" in note
-    assert "slots" in note, note  # libxdp's own words
+    # libxdp's own words; 1.3.1 has none but the error.
+    assert "free slots" in note or "Argument list too long" in note, note
     before = descriptors(mcastd)
     for n in range(10):
         bed.router.space.ip("link", "set", "d1", "alias", f"name {n}")
         mcastd.interface("d1")
     assert descriptors(mcastd) == before
     bed.router.space.run("xdp-loader", "unload", "d1", "--all")
-    mcastd.wait(lambda: mcastd.interface("d1")["state"] == "up", 60, "the port to come up")
+    # By its log: while libxdp attaches, an emulated machine is slower than mcastctl has patience.
+    mcastd.wait(lambda: "d1: up" in mcastd.log(), 60, "the port to come up")
     mcastd.stop()
 
 

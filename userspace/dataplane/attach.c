@@ -468,6 +468,7 @@ int dataplane_ask_again(struct dataplane *dp, unsigned int ifindex, struct datap
 	native.err = found.dispatcher ? ask_dispatcher(dp, ifindex, &found)
 				      : ask_alone(dp, ifindex, &found);
 	words_of(native.err, native.why);
+	native.state = refusal_state(ifindex);
 	look(dp, ifindex, &found);
 	at->prog_id = found.prog_id;
 	if (!native.err || refusal_is_passing(native.err))
@@ -500,7 +501,6 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	struct attachment *at = attach_find(dp, ifindex);
 	unsigned int slot = dataplane_port_slot(dp, ifindex);
 	bool ours = slot && dp->ports[slot].flags & MCASTD_PORT_ATTACHED;
-	struct refusal native = { 0 };
 	struct found found;
 	int err = 0;
 
@@ -510,10 +510,8 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 	}
 	if (at) {
 		/* Natively, and the driver would not take it any more: dataplane_ask_again(). */
-		if (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE) {
-			native = *refusal_find(dp, ifindex, at->mode);
+		if (mode == DATAPLANE_MODE_AUTO && at->mode == DATAPLANE_MODE_NATIVE)
 			mode = DATAPLANE_MODE_GENERIC;
-		}
 		ours = at->ours;
 		*at = dp->attachments[--dp->n_attachments];
 	}
@@ -535,8 +533,6 @@ int dataplane_attach(struct dataplane *dp, unsigned int ifindex, enum dataplane_
 			detach_program(ifindex, found.prog_id, found.mode);
 		return dataplane_fail(error, err, "out of memory");
 	}
-	if (native.err) /* as in attach_new() */
-		refusal_remember(dp, &native);
 	*got = found.mode;
 	return 0;
 }

@@ -201,10 +201,10 @@ static int apply_port(struct port *port, const struct netlink_link *link,
 	return err;
 }
 
-/* The subnet of an address as the engine writes prefixes. */
+/* The subnet that comes with an address, as the engine writes prefixes. */
 static struct prefix subnet_of(const struct netlink_address *address)
 {
-	struct prefix prefix = { .addr = addr_from_v4(address->v4),
+	struct prefix prefix = { .addr = addr_from_v4(address->connected),
 				 .len = (uint8_t)(96 + address->prefix_len) };
 
 	for (unsigned int bit = prefix.len; bit < 128; bit++)

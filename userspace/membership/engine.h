@@ -96,12 +96,14 @@ enum receive_verdict {
 	RECEIVE_BAD_TTL,	 /* R-4-TTLRX */
 	RECEIVE_BAD_SOURCE,	 /* R-4-SRCBAD: multicast, broadcast, loopback */
 	RECEIVE_OWN,		 /* our own message came back */
-	RECEIVE_FOREIGN_SOURCE,	 /* verify_source_subnet */
+	RECEIVE_FOREIGN_SOURCE,	 /* not of the link, where it must be */
 	RECEIVE_BAD_DESTINATION, /* R-9.1-GQDST, R-2236-LVDST */
 	RECEIVE_NO_ROUTER_ALERT, /* require_router_alert */
 	RECEIVE_IGNORED_VERSION, /* not spoken on this port */
 	RECEIVE_BAD_GROUP,	 /* not multicast, 224.0.0.0/24 and the like: nothing to do */
-	RECEIVE_POLICY,		 /* every record was denied by policy, boundary or the SSM rules */
+	RECEIVE_POLICY,		 /* every record was denied by policy or boundary */
+	RECEIVE_NOT_SSM,	 /* any source was asked for in the SSM range, RFC 4604 */
+	RECEIVE_BAD_SOURCE_LIST, /* no source of it can be routed, R-4.2.10-SRC */
 	RECEIVE_LIMIT,		 /* newcomers were refused by a limit */
 	RECEIVE_NOT_OURS, /* a report on an upstream port, no such port, or the port is down */
 	RECEIVE_NO_MEMORY,

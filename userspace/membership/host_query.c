@@ -10,7 +10,6 @@
 
 /* RFC 9776 section 7.2.1: what the Max Resp Code 0 of version 1 means. */
 #define V1_RESPONSE_MS 10000
-#define ALL_SYSTEMS 0xe0000001
 
 /* --- The version in use, section 7.2.1 -------------------------------------------------------- */
 
@@ -255,32 +254,23 @@ void host_walk_timers(struct host *host, uint64_t now)
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
-static bool query_destination_fits(const struct host *host, const struct message *message)
-{
-	const struct addr *to = &message->destination;
-
-	if (!addr_is_multicast(to))
-		return receive_is_own(host->port, to);
-	return !addr_is_unspecified(&message->query.group) || addr_to_v4_host(to) == ALL_SYSTEMS;
-}
-
 static enum receive_verdict receive_query(struct host *host, const struct message *message,
 					  uint64_t now, struct actions *out)
 {
 	const struct message_query *query = &message->query;
 	const struct port_config *config = host_config(host);
 	uint32_t response_ms = query->version == 1 ? V1_RESPONSE_MS : query->max_response_ms;
+	enum receive_verdict verdict;
 
 	host->port->counters.queries_received++;
-	if (config->require_router_alert && !message->router_alert && query->version > 1)
-		return RECEIVE_NO_ROUTER_ALERT;
 	if ((query->version == 1 && config->ignore_v1) ||
 	    (query->version == 2 && config->ignore_v2))
 		return RECEIVE_IGNORED_VERSION;
-	if (!addr_is_unspecified(&query->group) && !addr_is_multicast(&query->group))
+	if (!receive_is_query_of_group(query))
 		return RECEIVE_BAD_GROUP;
-	if (!query_destination_fits(host, message))
-		return RECEIVE_BAD_DESTINATION;
+	verdict = receive_check_addresses(host->port, message);
+	if (verdict != RECEIVE_APPLIED)
+		return verdict;
 	hear_querier(host, message, response_ms, now, out);
 	if (host_version(host) < 3)
 		answer_v2(host, message, response_ms, now);
@@ -295,10 +285,14 @@ static enum receive_verdict receive_query(struct host *host, const struct messag
  */
 static enum receive_verdict receive_report(struct host *host, const struct message *message)
 {
+	enum receive_verdict verdict;
 	struct host_group *g;
 
 	if (host_version(host) == 3)
 		return RECEIVE_NOT_OURS;
+	verdict = receive_check_addresses(host->port, message);
+	if (verdict != RECEIVE_APPLIED)
+		return verdict;
 	g = host_find(host, &message->group);
 	if (!g || !group_is_joined(g) || settings_is_ssm(&host->port->settings, &g->group))
 		return RECEIVE_NOT_OURS;

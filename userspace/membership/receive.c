@@ -10,6 +10,61 @@ static const struct addr all_systems = ADDR_V4(224, 0, 0, 1);
 static const struct addr all_routers = ADDR_V4(224, 0, 0, 2);
 static const struct addr all_reporters = ADDR_V4(224, 0, 0, 22);
 
+/* Addresses to which a message may be sent, as bits. */
+enum {
+	TO_ALL_SYSTEMS = 1 << 0,
+	TO_ALL_ROUTERS = 1 << 1,
+	TO_ALL_REPORTERS = 1 << 2,
+	TO_GROUP = 1 << 3,     /* the one it is about */
+	TO_ANY_GROUP = 1 << 4, /* any multicast address */
+	TO_US = 1 << 5,	       /* an address of the port */
+};
+
+/* Who may have sent it: anyone whose address can be a host's, or one of the link, or 0.0.0.0. */
+enum from {
+	FROM_ANYONE,
+	FROM_LINK,
+	FROM_LINK_IF_SET /* verify-source-subnet */
+};
+
+enum kind {
+	KIND_GENERAL_QUERY,
+	KIND_SPECIFIC_QUERY,
+	KIND_REPORT,
+	KIND_OLDER_REPORT,
+	KIND_LEAVE
+};
+
+/*
+ * Which message is accepted, to where and from whom, in which role. Whatever is in no row here, a
+ * report to the host part in version 3 for instance, is not asked for its addresses.
+ */
+static const struct acceptance {
+	uint8_t to;
+	uint8_t from;
+} acceptances[2][KIND_LEAVE + 1] = {
+	[PORT_DOWNSTREAM] = {
+		/* R-4.1.12-UC, R-6.6.2-FOREIGN */
+		[KIND_GENERAL_QUERY] = { TO_ALL_SYSTEMS | TO_ALL_ROUTERS | TO_ALL_REPORTERS | TO_US,
+					 FROM_LINK },
+		[KIND_SPECIFIC_QUERY] = { TO_ALL_SYSTEMS | TO_ALL_ROUTERS | TO_ALL_REPORTERS |
+						  TO_GROUP | TO_US,
+					  FROM_LINK },
+		/* R-4.2.15-V2DST, R-4.2.15-V3DST, R-9.2-SRC */
+		[KIND_REPORT] = { TO_ANY_GROUP | TO_US, FROM_LINK_IF_SET },
+		[KIND_OLDER_REPORT] = { TO_ANY_GROUP | TO_US, FROM_LINK_IF_SET },
+		/* R-2236-LVDST */
+		[KIND_LEAVE] = { TO_ALL_ROUTERS | TO_GROUP, FROM_LINK_IF_SET },
+	},
+	[PORT_UPSTREAM] = {
+		/* A provider's querier need not have an address of the link. */
+		[KIND_GENERAL_QUERY] = { TO_ALL_SYSTEMS | TO_US, FROM_ANYONE },
+		[KIND_SPECIFIC_QUERY] = { TO_ANY_GROUP | TO_US, FROM_ANYONE },
+		/* RFC 2236 section 3: of a member, to the members. Any other would silence ours. */
+		[KIND_OLDER_REPORT] = { TO_GROUP, FROM_LINK },
+	},
+};
+
 const char *receive_verdict_name(enum receive_verdict verdict)
 {
 	static const char *const names[RECEIVE_VERDICTS] = {
@@ -23,6 +78,8 @@ const char *receive_verdict_name(enum receive_verdict verdict)
 		[RECEIVE_IGNORED_VERSION] = "ignored-version",
 		[RECEIVE_BAD_GROUP] = "bad-group",
 		[RECEIVE_POLICY] = "policy",
+		[RECEIVE_NOT_SSM] = "not-source-specific",
+		[RECEIVE_BAD_SOURCE_LIST] = "bad-source-list",
 		[RECEIVE_LIMIT] = "limit",
 		[RECEIVE_NOT_OURS] = "not-ours",
 		[RECEIVE_NO_MEMORY] = "no-memory",
@@ -51,16 +108,19 @@ static bool is_on_link(const struct port *port, const struct addr *a)
 	return port->n_subnets == 0; /* nothing known to compare with */
 }
 
-/* The last address of a subnet that has room for one (RFC 3021: a /31 has none). */
-static bool is_broadcast_of(const struct prefix *subnet, const struct addr *a)
+/*
+ * The first or the last address of a subnet that has room for them (RFC 3021: a /31 has not): the
+ * subnet itself and its broadcast address.
+ */
+static bool is_reserved_in(const struct prefix *subnet, const struct addr *a)
 {
+	unsigned int ones = 0;
+
 	if (!addr_is_v4(a) || subnet->len >= 127 || !prefix_contains(subnet, a))
 		return false;
-	for (unsigned int bit = subnet->len; bit < 128; bit++) {
-		if (!(a->b[bit / 8] & 0x80 >> bit % 8))
-			return false;
-	}
-	return true;
+	for (unsigned int bit = subnet->len; bit < 128; bit++)
+		ones += !!(a->b[bit / 8] & 0x80 >> bit % 8);
+	return ones == 0 || ones == 128u - subnet->len;
 }
 
 static bool is_possible_source(const struct port *port, const struct addr *a)
@@ -70,7 +130,7 @@ static bool is_possible_source(const struct port *port, const struct addr *a)
 	if (!addr_is_unicast_source(a))
 		return false;
 	for (uint32_t i = 0; i < port->n_subnets; i++) {
-		if (is_broadcast_of(&port->subnets[i], a))
+		if (is_reserved_in(&port->subnets[i], a))
 			return false;
 	}
 	return true;
@@ -91,6 +151,8 @@ enum receive_verdict receive_check_header(struct port *port, const struct messag
 {
 	if (message->ttl != 1 && !port->settings.config.accept_any_ttl)
 		return RECEIVE_BAD_TTL;
+	if (port->settings.config.require_router_alert && !message->router_alert)
+		return RECEIVE_NO_ROUTER_ALERT;
 	if (!is_possible_source(port, &message->source))
 		return RECEIVE_BAD_SOURCE;
 	if (!addr_is_unspecified(&message->source) && receive_is_own(port, &message->source)) {
@@ -100,17 +162,70 @@ enum receive_verdict receive_check_header(struct port *port, const struct messag
 	return RECEIVE_APPLIED;
 }
 
-/* --- queries --- */
+/* --- addresses --- */
 
-static bool query_destination_fits(const struct port *port, const struct message *message)
+static enum kind kind_of(const struct message *message)
+{
+	switch (message->type) {
+	case MESSAGE_QUERY:
+		return addr_is_unspecified(&message->query.group) ? KIND_GENERAL_QUERY
+								  : KIND_SPECIFIC_QUERY;
+	case MESSAGE_V1_REPORT:
+	case MESSAGE_V2_REPORT:
+		return KIND_OLDER_REPORT;
+	case MESSAGE_V2_LEAVE:
+		return KIND_LEAVE;
+	case MESSAGE_REPORT:
+	default:
+		return KIND_REPORT;
+	}
+}
+
+static bool is_sent_to(const struct port *port, const struct message *message, uint8_t where)
 {
 	const struct addr *to = &message->destination;
+	const struct addr *group =
+		message->type == MESSAGE_QUERY ? &message->query.group : &message->group;
 
-	return addr_equal(to, &all_systems) || addr_equal(to, &all_routers) ||
-	       addr_equal(to, &all_reporters) || receive_is_own(port, to) ||
-	       (!addr_is_unspecified(&message->query.group) &&
-		addr_equal(to, &message->query.group));
+	return (where & TO_ALL_SYSTEMS && addr_equal(to, &all_systems)) ||
+	       (where & TO_ALL_ROUTERS && addr_equal(to, &all_routers)) ||
+	       (where & TO_ALL_REPORTERS && addr_equal(to, &all_reporters)) ||
+	       (where & TO_GROUP && addr_equal(to, group)) ||
+	       (where & TO_ANY_GROUP && addr_is_multicast(to)) ||
+	       (where & TO_US && receive_is_own(port, to));
 }
+
+static bool is_sent_from(const struct port *port, const struct addr *source, enum from whom)
+{
+	const struct port_config *config = &port->settings.config;
+
+	if (whom == FROM_ANYONE || addr_is_unspecified(source) || is_on_link(port, source))
+		return true;
+	return whom == FROM_LINK_IF_SET &&
+	       (!config->verify_source_subnet ||
+		(config->allow_link_local_source && range_of_source(source) == RANGE_LINK_LOCAL));
+}
+
+enum receive_verdict receive_check_addresses(const struct port *port, const struct message *message)
+{
+	const struct acceptance *accept =
+		&acceptances[port->settings.config.role][kind_of(message)];
+
+	if (!is_sent_to(port, message, accept->to))
+		return RECEIVE_BAD_DESTINATION;
+	if (!is_sent_from(port, &message->source, accept->from))
+		return RECEIVE_FOREIGN_SOURCE;
+	return RECEIVE_APPLIED;
+}
+
+bool receive_is_query_of_group(const struct message_query *query)
+{
+	if (addr_is_unspecified(&query->group))
+		return !query->n_sources; /* RFC 9776 section 4.1.9 */
+	return addr_is_multicast(&query->group);
+}
+
+/* --- queries --- */
 
 static void tell_foreign(struct port *port, const struct message *message, uint64_t now,
 			 struct actions *out)
@@ -123,17 +238,17 @@ static void tell_foreign(struct port *port, const struct message *message, uint6
 static enum receive_verdict receive_query(struct port *port, const struct message *message,
 					  uint64_t now, struct actions *out)
 {
-	const struct addr *group = &message->query.group;
+	enum receive_verdict verdict = receive_check_addresses(port, message);
 
 	port->counters.queries_received++;
-	if (!query_destination_fits(port, message))
-		return RECEIVE_BAD_DESTINATION;
-	if (!addr_is_unspecified(group) && !addr_is_multicast(group))
+	if (verdict == RECEIVE_BAD_DESTINATION)
+		return verdict;
+	if (!receive_is_query_of_group(&message->query))
 		return RECEIVE_BAD_GROUP;
-	if (!addr_is_unspecified(&message->source) && !is_on_link(port, &message->source)) {
+	if (verdict == RECEIVE_FOREIGN_SOURCE)
 		tell_foreign(port, message, now, out); /* R-6.6.2-FOREIGN */
-		return RECEIVE_FOREIGN_SOURCE;
-	}
+	if (verdict != RECEIVE_APPLIED)
+		return verdict;
 	return querier_receive(port, message, now, out);
 }
 
@@ -156,32 +271,11 @@ static bool is_spoken(const struct port_config *config, enum message_type type)
 	}
 }
 
-static bool report_destination_fits(const struct port *port, const struct message *message)
-{
-	const struct addr *to = &message->destination;
-
-	if (message->type == MESSAGE_V2_LEAVE) /* R-2236-LVDST */
-		return addr_equal(to, &all_routers) || addr_equal(to, &message->group);
-	/* R-4.2.15-V2DST, R-4.2.15-V3DST: any group, or an address of ours. */
-	return addr_is_multicast(to) || receive_is_own(port, to);
-}
-
-/* R-9.2-SRC */
-static bool is_known_source(const struct port *port, const struct addr *source)
-{
-	const struct port_config *config = &port->settings.config;
-
-	if (!config->verify_source_subnet || addr_is_unspecified(source))
-		return true;
-	if (config->allow_link_local_source && range_of_source(source) == RANGE_LINK_LOCAL)
-		return true;
-	return is_on_link(port, source);
-}
-
 static enum receive_verdict receive_report(struct port *port, const struct message *message,
 					   uint64_t now, struct actions *out)
 {
 	const struct port_config *config = &port->settings.config;
+	enum receive_verdict verdict = receive_check_addresses(port, message);
 
 	if (message->type == MESSAGE_V2_LEAVE)
 		port->counters.leaves_received++;
@@ -189,13 +283,8 @@ static enum receive_verdict receive_report(struct port *port, const struct messa
 		port->counters.reports_received++;
 	if (!is_spoken(config, message->type))
 		return RECEIVE_IGNORED_VERSION;
-	if (!report_destination_fits(port, message))
-		return RECEIVE_BAD_DESTINATION;
-	if (config->require_router_alert && !message->router_alert &&
-	    message->type != MESSAGE_V1_REPORT)
-		return RECEIVE_NO_ROUTER_ALERT;
-	if (!is_known_source(port, &message->source))
-		return RECEIVE_FOREIGN_SOURCE;
+	if (verdict != RECEIVE_APPLIED)
+		return verdict;
 	return report_receive(port, message, now, out);
 }
 

@@ -173,8 +173,18 @@ static enum receive_verdict check_group(const struct report *r)
 	}
 	/* RFC 4604 sections 3.1, 3.5 and 3.7 */
 	if ((r->version < 3 || is_exclude_type(r->type)) && settings_is_ssm(settings, r->group))
-		return RECEIVE_POLICY;
+		return RECEIVE_NOT_SSM;
 	return RECEIVE_APPLIED;
+}
+
+/* Why no source of a record counts. */
+static enum receive_verdict no_source(const struct report *r)
+{
+	for (uint32_t i = 0; i < r->n_sources; i++) {
+		if (range_of_source(&r->sources[i]) == RANGE_ROUTED)
+			return RECEIVE_POLICY;
+	}
+	return RECEIVE_BAD_SOURCE_LIST;
 }
 
 static enum receive_verdict finish(const struct report *r, struct change *c)
@@ -207,7 +217,7 @@ static enum receive_verdict apply(const struct report *r, struct change *c)
 static enum receive_verdict apply_first(const struct report *r, struct change *c)
 {
 	if (!begins(r->type, c->n_a))
-		return r->n_sources && !c->n_a ? RECEIVE_POLICY : RECEIVE_APPLIED;
+		return r->n_sources && !c->n_a ? no_source(r) : RECEIVE_APPLIED;
 	if (is_full(r->port)) {
 		refuse_group(r);
 		return RECEIVE_LIMIT;
@@ -244,8 +254,9 @@ static enum receive_verdict apply_record(const struct report *r)
 static enum receive_verdict combine(enum receive_verdict a, enum receive_verdict b)
 {
 	static const uint8_t rank[RECEIVE_VERDICTS] = {
-		[RECEIVE_BAD_GROUP] = 1, [RECEIVE_POLICY] = 2,	  [RECEIVE_APPLIED] = 3,
-		[RECEIVE_LIMIT] = 4,	 [RECEIVE_NO_MEMORY] = 5,
+		[RECEIVE_BAD_GROUP] = 1, [RECEIVE_BAD_SOURCE_LIST] = 2, [RECEIVE_NOT_SSM] = 3,
+		[RECEIVE_POLICY] = 4,	 [RECEIVE_APPLIED] = 5,		[RECEIVE_LIMIT] = 6,
+		[RECEIVE_NO_MEMORY] = 7,
 	};
 
 	return rank[a] >= rank[b] ? a : b;

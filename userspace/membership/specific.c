@@ -18,6 +18,7 @@ static bool may_ask(const struct change *c)
 	return c->port->is_querier && !addr_is_unspecified(&c->port->address);
 }
 
+/* Nobody is asked, but for what a tracked host is known to want. */
 static bool leaves_at_once(const struct change *c)
 {
 	return c->port->settings.config.immediate_leave || track_is_complete(c);
@@ -73,9 +74,7 @@ void specific_query_group(struct change *c)
 {
 	if (!may_ask(c) || port_version(c->port) < 2)
 		return;
-	if (!leaves_at_once(c))
-		ask_group(c);
-	else if (c->port->settings.config.immediate_leave || !track_has_exclude(c->m))
+	if (leaves_at_once(c) && !track_has_exclude(c->m))
 		membership_group_timeout(c);
 	else
 		ask_group(c);
@@ -195,8 +194,7 @@ static bool ask_source(struct change *c, struct source_block *block, struct sour
 static bool leave_source(struct change *c, struct source_block *block, struct source *source,
 			 bool at_once)
 {
-	if (at_once &&
-	    (c->port->settings.config.immediate_leave || !track_wants(c->m, &source->addr))) {
+	if (at_once && !track_wants(c->m, &source->addr)) {
 		membership_stop_source(c, source);
 		return false;
 	}

@@ -217,7 +217,7 @@ static int parse_address(const struct nlmsghdr *header, struct netlink_address *
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(header);
 	const struct nlattr *attr;
-	bool has_local = false, found = false;
+	bool has_local = false, has_address = false;
 
 	*address = (struct netlink_address){
 		.prefix_len = info->ifa_prefixlen,
@@ -229,14 +229,20 @@ static int parse_address(const struct nlmsghdr *header, struct netlink_address *
 
 		if (mnl_attr_get_payload_len(attr) != sizeof(address->v4))
 			continue;
-		/* On a point-to-point link IFA_ADDRESS is the other end. */
-		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !has_local)) {
+		if (type == IFA_LOCAL) {
 			memcpy(address->v4, mnl_attr_get_payload(attr), sizeof(address->v4));
-			has_local = has_local || type == IFA_LOCAL;
-			found = true;
+			has_local = true;
+		} else if (type == IFA_ADDRESS) { /* with a peer: the peer's */
+			memcpy(address->connected, mnl_attr_get_payload(attr),
+			       sizeof(address->connected));
+			has_address = true;
 		}
 	}
-	return found ? 0 : -EBADMSG;
+	if (!has_local)
+		memcpy(address->v4, address->connected, sizeof(address->v4));
+	if (!has_address)
+		memcpy(address->connected, address->v4, sizeof(address->connected));
+	return has_local || has_address ? 0 : -EBADMSG;
 }
 
 static struct netlink_address *find_address(const struct entry *entry,
@@ -246,6 +252,7 @@ static struct netlink_address *find_address(const struct entry *entry,
 		struct netlink_address *a = &entry->addresses[i];
 
 		if (memcmp(a->v4, address->v4, sizeof(a->v4)) == 0 &&
+		    memcmp(a->connected, address->connected, sizeof(a->connected)) == 0 &&
 		    a->prefix_len == address->prefix_len)
 			return a;
 	}

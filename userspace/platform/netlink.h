@@ -15,6 +15,7 @@ struct netlink;
 
 struct netlink_address {
 	uint8_t v4[4];
+	uint8_t connected[4]; /* whose prefix is on the link: v4, or the peer it was given with */
 	uint8_t prefix_len;
 	bool secondary;
 };

@@ -12,11 +12,17 @@
 
 #define OPTION_END 0
 #define OPTION_NOP 1
+#define OPTION_LOOSE_ROUTE 131
+#define OPTION_STRICT_ROUTE 137
 #define OPTION_ROUTER_ALERT 148
 
 static const uint8_t router_alert_option[4] = { OPTION_ROUTER_ALERT, 4, 0, 0 };
 
-/* Returns 1 if Router Alert is among the options, 0 if not, -EBADMSG if they make no sense. */
+/*
+ * Returns 1 if Router Alert is among the options, 0 if not, -EBADMSG if they make no sense. A
+ * source route makes none: what is of one link has no way to choose, and its destination is not the
+ * true one.
+ */
 static int options_find_router_alert(const uint8_t *options, size_t len)
 {
 	size_t at = 0;
@@ -30,6 +36,8 @@ static int options_find_router_alert(const uint8_t *options, size_t len)
 			continue;
 		}
 		if (left < 2 || options[at + 1] < 2 || options[at + 1] > left)
+			return -EBADMSG;
+		if (options[at] == OPTION_LOOSE_ROUTE || options[at] == OPTION_STRICT_ROUTE)
 			return -EBADMSG;
 		if (left >= 4 && memcmp(options + at, router_alert_option, 4) == 0)
 			found = 1;

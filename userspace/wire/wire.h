@@ -18,11 +18,11 @@
 
 enum wire_verdict {
 	WIRE_OK,
-	WIRE_NOT_IGMP,	   /* not an IPv4 frame with protocol 2 */
-	WIRE_BAD_HEADER,   /* IPv4 version, IHL or total length that cannot be, or a bad header
-			      checksum or options */
-	WIRE_FRAGMENT,	   /* an IP fragment: never parsed */
-	WIRE_TOO_SHORT,	   /* shorter than its type needs (R-2236-SHORT, R-7.1-QLEN) */
+	WIRE_NOT_IGMP,	 /* not an IPv4 frame with protocol 2 */
+	WIRE_BAD_HEADER, /* IPv4 version, IHL or total length that cannot be, a bad header checksum
+			    or options, or a source route */
+	WIRE_FRAGMENT,	 /* an IP fragment: never parsed */
+	WIRE_TOO_SHORT,	 /* shorter than its type needs (R-2236-SHORT, R-7.1-QLEN) */
 	WIRE_BAD_CHECKSUM, /* of the IGMP message (R-4.1.2-BAD) */
 	WIRE_UNKNOWN_TYPE, /* R-4-UNK */
 	WIRE_MALFORMED,	   /* counts that overrun the payload (R-4.1.8-N, R-4.2-REC) */
