@@ -225,7 +225,7 @@ const char *port_mode_note(const struct port *port, const struct mode_choice *ch
 		break;
 	}
 	if (cause == port)
-		snprintf(note->text, sizeof(note->text), "%.120s%s%s", of_program,
+		snprintf(note->text, sizeof(note->text), "%.180s%s%s", of_program,
 			 of_program[0] ? "; " : "", causes[choice->reason]);
 	else
 		snprintf(note->text, sizeof(note->text),
