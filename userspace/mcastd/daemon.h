@@ -45,6 +45,9 @@ struct port_limit {
 	uint32_t read;	  /* of those that the program took, modulo 2^32 */
 	uint32_t granted; /* up to here it may take more */
 	uint64_t tokens, filled_at;
+	uint32_t taken;	 /* by the program, at that time */
+	int32_t missing; /* the fewest that were taken and not read, each time the rings were empty
+			  */
 };
 
 /* Data packets of the slow way (slow.c), by what became of them at their port. */
@@ -127,10 +130,13 @@ struct port {
 
 	/* limit.c: */
 	struct port_limit limits[MCASTD_PUNTS];
-	unsigned int ring_frames;	     /* that may wait in the smallest AF_XDP ring */
-	uint64_t frames_read, frames_before; /* until the last grant */
+	unsigned int ring_frames; /* that may wait in the smallest AF_XDP ring */
 	uint64_t grant_at, loss_check_at;
-	uint64_t undelivered; /* to rings that are closed */
+	uint64_t round_until;	/* frames that are missing then are lost */
+	unsigned int empty;	/* how often the rings were found empty in this round */
+	uint64_t undelivered;	/* frames that the program took and that never came */
+	uint64_t igmp_vanished; /* of these, IGMP */
+	struct log_limit vanished_limit;
 	uint64_t lost, lost_before_flood;
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
@@ -264,8 +270,8 @@ void limit_port_open(struct port *port);
 /* A frame was read; after some of them, limit_turn_done() makes room for others. */
 void limit_read(struct port *port, const uint8_t *frame, size_t len);
 void limit_turn_done(struct port *port);
-/* Frames that the kernel did not put into a ring: too large for it, or a fault of the limits. */
-uint64_t limit_undelivered(const struct port *port);
+/* These are the port's counters now: has IGMP been lost? */
+void limit_audit(struct port *port, const struct mcastd_port_stats *stats);
 /* Until when some port's hosts may have told something that was lost; in the past: none's. */
 uint64_t limit_held_until(const struct daemon *daemon);
 

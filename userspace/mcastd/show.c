@@ -468,7 +468,7 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 				    json_count(port->wire[i]));
 	}
 	json_object_set_new(errors, "send-failed", json_count(port->send_failed));
-	json_object_set_new(errors, "undelivered", json_count(limit_undelivered(port)));
+	json_object_set_new(errors, "undelivered", json_count(port->undelivered));
 	for (int i = RECEIVE_APPLIED + 1; i < RECEIVE_VERDICTS; i++)
 		json_object_set_new(dropped, receive_verdict_name(i),
 				    json_count(igmp->received[i]));
