@@ -94,7 +94,7 @@ static void until_the_device_changes(void **state)
 /* In generic mode it stays, and native mode is not tried, until the interface changes. */
 static void falls_back_once(void **state)
 {
-	unsigned int times;
+	unsigned int times = 0;
 
 	(void)state;
 	bed_init(&bed, 1, NULL);

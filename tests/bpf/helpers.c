@@ -27,10 +27,11 @@ static bool changes_packet(int helper)
 static struct bpf_object *load(const void *image, size_t size)
 {
 	struct bpf_object *object = bpf_object__open_mem(image, size, NULL);
-	struct bpf_map *map;
+	struct bpf_map *map = NULL;
 
 	assert_non_null(object);
-	bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, NULL);
+	while ((map = bpf_object__next_map(object, map)))
+		bpf_map__set_pin_path(map, NULL);
 	assert_int_equal(bpf_object__load(object), 0);
 	return object;
 }

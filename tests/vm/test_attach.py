@@ -56,16 +56,8 @@ def test_native_refused(lab):
     bed = CardBed(lab, needs_cards(3, ["e1000", "e1000e", "8139cp"]))
     mcastd = bed.daemon(FAST + "xdp-mode = native\n", start=False)
     mcastd.start(ready=False)
-    mcastd.wait(lambda: state_of(mcastd, "d1") == "failed", 60, "d1 failed")
+    mcastd.wait_notification("READY=1", 60)
+    assert state_of(mcastd, "d1") == "failed"
     note = mcastd.interface("d1")["xdp-note"]
     assert "in native mode: " in note and "driver does not support XDP" in note, note
     mcastd.stop()
-
-
-def test_native_when_lro_is_off(lab):
-    """A receive offload forbids native mode; generic mode turns it off, and native mode is had."""
-    bed = CardBed(lab, needs_cards(3, ["vmxnet3"]))
-    bed.d1.offload(lro="on")
-    with bed.daemon() as mcastd:
-        mcastd.wait(lambda: mcastd.interface("d1")["xdp-mode"] == "native", 60, "native mode")
-        assert "native mode is refused: " in mcastd.log() and "LRO" in mcastd.log()

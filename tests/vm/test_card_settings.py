@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from bed import FAST, QUICK, G, through
+from bed import FAST, QUICK, G, learn_macs, through
 from cards import CardBed, label, threes
 from lab import packet, wait_for
 from lab.daemon import SLOWNESS
@@ -77,6 +77,7 @@ def test_tagged_and_untagged_ports(lab, cards, turn):
         assert sorted((g["interface"], g["group-address"])
                       for g in mcastd.ctl("show", "groups")["groups"]) == [("d1", G), ("d2", G)]
         # Untagged to tagged and untagged.
+        learn_macs(mcastd, bed.router.ports)
         bed.clear()
         frames = numbered(bed.source, G)
         for frame in frames:

@@ -6,10 +6,13 @@ set while it runs: larger frames must get through, or it must be told.
     tools/vm/run --card virtio-net --card virtio-net --card virtio-net ...
 """
 
-from bed import FAST, G, learn_macs, through
+from bed import G, learn_macs, through
 from cards import CardBed, needs_cards
 from lab import wait_for
 from lab.daemon import SLOWNESS, CtlError
+
+
+STEADY = "query-interval = 125\nquery-max-response-time = 2\n"  # outlasts a busy daemon
 
 
 def set_mtu(bed, mtu):
@@ -41,6 +44,8 @@ def wait(predicate, what):
 def check(bed, mcastd, *sizes):
     wait(lambda: rows(bed, mcastd), "an answer")
     learn_macs(mcastd, bed.router.ports)
+    for name in ("d1", "d2"):
+        mcastd.wait_member(name, G, timeout=10)
     bed.clear()
     for size in sizes:
         frames = [bed.source.send_data(G, bytes(size)) for _ in range(5)]
@@ -58,7 +63,7 @@ def test_mtu_grows(lab):
     """Native at 1,500; at 9,000 generic, and 8,900 octets get through; at 1,500 native again."""
     bed = CardBed(lab, needs_cards(3, ["virtio_net"]))
     set_mtu(bed, 1500)  # the cards are used again, whatever became of another test
-    with bed.daemon(FAST) as mcastd:
+    with bed.daemon(STEADY) as mcastd:
         join(bed, mcastd)
         before = modes(bed, mcastd)
         check(bed, mcastd, 100, 1472)
@@ -76,7 +81,7 @@ def test_mtu_grows_and_native_is_demanded(lab):
     """What fits goes on, and the note says what does not."""
     bed = CardBed(lab, needs_cards(3, ["virtio_net"]))
     set_mtu(bed, 1500)  # the cards are used again, whatever became of another test
-    with bed.daemon(FAST + "xdp-mode = native\n") as mcastd:
+    with bed.daemon(STEADY + "xdp-mode = native\n") as mcastd:
         join(bed, mcastd)
         check(bed, mcastd, 1472)
         set_mtu(bed, 9000)

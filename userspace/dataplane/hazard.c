@@ -39,8 +39,7 @@ bool hazard_in_native_mode(const struct dataplane *dp, unsigned int ifindex, cha
 		close(fd);
 	if (found)
 		snprintf(why, WORDS_MAX,
-			 "more queues (%u) than processors would crash the kernel; ethtool -L %s "
-			 "combined %u",
-			 channels.combined_count, request.ifr_name, dp->n_cpus);
+			 "ethtool -L %s combined %u: with more queues than CPUs the kernel crashes",
+			 request.ifr_name, dp->n_cpus);
 	return found;
 }

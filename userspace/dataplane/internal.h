@@ -97,7 +97,7 @@ struct attachment {
 };
 
 /* Room for what the kernel and its libraries say of a failure. */
-#define WORDS_MAX 112
+#define WORDS_MAX 128
 
 /* What runs on an interface. */
 struct found {

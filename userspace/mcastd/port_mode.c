@@ -77,11 +77,14 @@ static void ask_driver(struct port *port)
 	struct dataplane_error why = { "" };
 
 	driver->grown = false;
-	if (dataplane_ask_again(port->daemon->dataplane, driver->ifindex, &why))
-		snprintf(driver->mtu_note, sizeof(driver->mtu_note),
-			 "up, but at an MTU of %u its driver drops larger frames that arrive, in "
-			 "native mode (%.112s): lower it, or set xdp-mode = auto",
-			 driver->mtu, why.text);
+	if (!dataplane_ask_again(port->daemon->dataplane, driver->ifindex, &why))
+		return;
+	snprintf(driver->mtu_note, sizeof(driver->mtu_note),
+		 "up, but at an MTU of %u its driver drops larger frames that arrive, in native "
+		 "mode (%.112s): lower it, or set xdp-mode = auto",
+		 driver->mtu, why.text);
+	snprintf(driver->note, sizeof(driver->note),
+		 "generic mode, because native mode is refused: %.112s", why.text);
 }
 
 /* Somebody else may have taken the program off, and the port is still to learn of it. */
@@ -223,7 +226,7 @@ const char *port_mode_note(const struct port *port, const struct mode_choice *ch
 		break;
 	}
 	if (cause == port)
-		snprintf(note->text, sizeof(note->text), "%.120s%s%s", of_program,
+		snprintf(note->text, sizeof(note->text), "%.180s%s%s", of_program,
 			 of_program[0] ? "; " : "", causes[choice->reason]);
 	else
 		snprintf(note->text, sizeof(note->text),
