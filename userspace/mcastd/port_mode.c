@@ -120,7 +120,8 @@ static struct mode_port facts_of(struct port *port)
 	if (!link || !link->is_ethernet)
 		return facts;
 	follow_device(port, link);
-	facts.there = link->running;
+	facts.there = link->up;
+	facts.carrier = link->running;
 	facts.waiting = dataplane_runs_other(port->daemon->dataplane, link->ifindex);
 	facts.bond = link->is_bond;
 	facts.transmit = dataplane_transmit(link->ifindex);
