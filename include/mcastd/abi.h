@@ -202,14 +202,15 @@ struct mcastd_route_stats {
 
 /*
  * Key of mcastd_origins: a source prefix; its value (__u32) is the slot of the port it lives
- * behind, or MCASTD_ORIGIN_SHARED.
+ * behind, MCASTD_ORIGIN_SHARED or MCASTD_ORIGIN_SELF.
  */
 struct mcastd_origin_key {
 	__u32 prefix_length; /* 0..32 */
 	__u8 source[4];
 };
 
-#define MCASTD_ORIGIN_SHARED 0u /* behind more than one port */
+#define MCASTD_ORIGIN_SHARED 0u	       /* behind more than one port */
+#define MCASTD_ORIGIN_SELF 0xffffffffu /* an address of the router: it comes in by no port */
 
 /*
  * Key of mcastd_boundaries: groups that do not cross a port (RFC 2365 section 5); the value

@@ -181,6 +181,8 @@ struct daemon {
 	int takeover_deadline;
 	int relearned_deadline;
 	bool takeover_planned;
+	bool addresses_changed;	    /* or may have, on any interface */
+	bool told_own;		    /* that the router's addresses found no room */
 	bool links_changed;	    /* netlink told of something that concerns a port */
 	unsigned int ports_refused; /* attempts to add one since there was no room */
 	bool ports_missing;	    /* memory ran out when one was to be added */
@@ -278,6 +280,11 @@ uint64_t limit_held_until(const struct daemon *daemon);
 /* port.c: what becomes of a packet (forward/decide.h), by what the data plane has been told. */
 void decide(const struct daemon *daemon, const struct decide_packet *packet,
 	    struct decision *decision);
+
+/* port.c: is the source an address of the router? */
+bool is_own_source(const struct daemon *daemon, const struct addr *source);
+/* port.c: tells the data plane of the router's addresses, those of all interfaces. */
+void own_sources_sync(struct daemon *daemon);
 
 /*
  * slow.c: forwards a data packet that the XDP program could not, because it may have to be
