@@ -61,6 +61,7 @@ static __always_inline bool at_home(const struct arrival *at, __be32 source)
 		return at->port->side == MCASTD_SIDE_UPSTREAM;
 	if (*slot == at->slot || *slot == MCASTD_ORIGIN_SHARED)
 		return true;
+	/* MCASTD_ORIGIN_SELF is no port's slot. */
 	port = bpf_map_lookup_elem(&mcastd_ports, slot);
 	return at->port->side == MCASTD_SIDE_UPSTREAM && port && port->side == MCASTD_SIDE_UPSTREAM;
 }

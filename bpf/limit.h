@@ -2,7 +2,8 @@
 /*
  * How much a port may hand to the daemon: what the daemon has room for and time for, not more. So
  * neither a flood nor a daemon that is busy or stopped ever fills an AF_XDP ring: what is too much
- * ends here, for little, and is counted. The rates are kept by the daemon, mcastd/limit.c.
+ * ends here, for little, and is counted. What was taken and does not arrive, whatever the reason,
+ * the daemon finds out, and gives its place back. The rates are kept by the daemon, mcastd/limit.c.
  */
 #ifndef BPF_LIMIT_H
 #define BPF_LIMIT_H
@@ -20,13 +21,16 @@ static __always_inline enum mcastd_punt punt_of_igmp(const struct frame *f)
 									  : MCASTD_PUNT_REPORT;
 }
 
-/* Takes one place. False: there is none left. */
-static __always_inline bool limit_take(__u32 slot, enum mcastd_punt punt)
+/*
+ * Takes one place. False: there is none left, or the kernel would lose the frame for its length,
+ * and its place with it.
+ */
+static __always_inline bool limit_take(const struct frame *f, __u32 slot, enum mcastd_punt punt)
 {
 	__u32 index = MCASTD_LIMIT_INDEX(slot, punt);
 	struct mcastd_limit *limit = bpf_map_lookup_elem(&mcastd_limits, &index);
 
-	if (!limit)
+	if (!limit || f->end - (void *)f->eth > MCASTD_PUNT_MAX)
 		return false;
 	/* CPUs that race for the last place may all get it: the rings have room for that. */
 	if ((__s32)(*(volatile __u32 *)&limit->granted - *(volatile __u32 *)&limit->taken) <= 0)

@@ -59,9 +59,12 @@ static __always_inline bool is_for_host(const struct ethhdr *eth)
 	return !differ;
 }
 
-/* To the socket of this queue: XDP_REDIRECT; XDP_PASS: there is none; XDP_DROP: it is too much. */
-static __always_inline int to_daemon(struct xdp_md *ctx, const struct arrival *at,
-				     enum mcastd_punt punt)
+/*
+ * To the socket of this queue: XDP_REDIRECT; XDP_PASS: there is none; XDP_DROP: it is too much, or
+ * too large.
+ */
+static __always_inline int to_daemon(struct xdp_md *ctx, const struct frame *f,
+				     const struct arrival *at, enum mcastd_punt punt)
 {
 	__u32 queue = ctx->rx_queue_index;
 	int action;
@@ -69,7 +72,7 @@ static __always_inline int to_daemon(struct xdp_md *ctx, const struct arrival *a
 	if (queue >= MCASTD_MAX_QUEUES)
 		return XDP_PASS;
 	action = bpf_redirect_map(&mcastd_xsks, MCASTD_XSK_INDEX(at->slot, queue), XDP_PASS);
-	if (action == XDP_REDIRECT && !limit_take(at->slot, punt))
+	if (action == XDP_REDIRECT && !limit_take(f, at->slot, punt))
 		action = XDP_DROP;
 	return action;
 }
@@ -83,7 +86,7 @@ static __always_inline int punt(struct xdp_md *ctx, const struct frame *f, const
 	int action = XDP_PASS;
 
 	if (!(f->ip->frag_off & bpf_htons(IP_FRAGMENT)))
-		action = to_daemon(ctx, at, punt_of_igmp(f));
+		action = to_daemon(ctx, f, at, punt_of_igmp(f));
 	if (action == XDP_DROP)
 		return refuse(at, MCASTD_IGMP_LIMITED);
 	at->stats->verdict[action == XDP_REDIRECT ? MCASTD_IGMP_PUNTED : MCASTD_IGMP_PASSED]++;
@@ -168,7 +171,7 @@ static __noinline int forward(struct xdp_md *ctx)
 	 */
 	spoilt = is_spoilt(&at, out);
 	if (spoilt || needs_daemon(&f, &at, out)) {
-		action = to_daemon(ctx, &at, MCASTD_PUNT_LARGE);
+		action = to_daemon(ctx, &f, &at, MCASTD_PUNT_LARGE);
 		if (action == XDP_REDIRECT)
 			return forwarded(&at, bpf_ntohs(f.ip->tot_len), action);
 		at.stats->large_limited += action == XDP_DROP;

@@ -69,6 +69,12 @@ enum mcastd_punt {
 	MCASTD_PUNTS,
 };
 
+/*
+ * The largest frame that an AF_XDP socket has room for: a page, less what the kernel keeps before
+ * the frame. The program hands over none that is larger.
+ */
+#define MCASTD_PUNT_MAX 3840
+
 #define MCASTD_IGMP_QUERY 0x11 /* type of the message, RFC 9776 section 4 */
 
 /* Index of mcastd_limits. */
@@ -196,14 +202,15 @@ struct mcastd_route_stats {
 
 /*
  * Key of mcastd_origins: a source prefix; its value (__u32) is the slot of the port it lives
- * behind, or MCASTD_ORIGIN_SHARED.
+ * behind, MCASTD_ORIGIN_SHARED or MCASTD_ORIGIN_SELF.
  */
 struct mcastd_origin_key {
 	__u32 prefix_length; /* 0..32 */
 	__u8 source[4];
 };
 
-#define MCASTD_ORIGIN_SHARED 0u /* behind more than one port */
+#define MCASTD_ORIGIN_SHARED 0u	       /* behind more than one port */
+#define MCASTD_ORIGIN_SELF 0xffffffffu /* an address of the router: it comes in by no port */
 
 /*
  * Key of mcastd_boundaries: groups that do not cross a port (RFC 2365 section 5); the value
@@ -232,7 +239,7 @@ enum mcastd_verdict {
 	MCASTD_BAD_CHECKSUM,	  /* of the IPv4 header: dropped */
 	MCASTD_UNICAST_FRAME,	  /* the destination MAC is not the group's: to the stack */
 	MCASTD_REDIRECT_FAILED,	  /* the port or set is not there, or no daemon: dropped */
-	MCASTD_IGMP_LIMITED,	  /* IGMP, more than the daemon takes from this port: dropped */
+	MCASTD_IGMP_LIMITED,	  /* IGMP, more or larger than the daemon can take: dropped */
 	MCASTD_VERDICTS,
 };
 
@@ -246,9 +253,9 @@ struct mcastd_port_stats {
 	__u64 verdict[MCASTD_VERDICTS]; /* frames that arrived, by what became of them */
 	__u64 out_ttl_threshold;	/* not sent: TTL below the port's threshold */
 	__u64 out_too_big;		/* not sent: larger than the port's MTU, with DF set */
-	__u64 large_limited;		/* not given to the daemon (MCASTD_PUNT_LARGE): too many */
-	__u64 out_refused;		/* of out_packets: the driver did not take them */
-	__u64 kept_back;		/* by mcastd_egress, since out_refused was looked after */
+	__u64 large_limited; /* not given to the daemon (MCASTD_PUNT_LARGE): too many or large */
+	__u64 out_refused;   /* of out_packets: the driver did not take them */
+	__u64 kept_back;     /* by mcastd_egress, since out_refused was looked after */
 };
 
 /* What is known of frames that a port's driver did not take; per CPU. */

@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-
 #include "../support/bed.h"
 #include "forward/decide.h"
 #include "platform/xsk.h"
@@ -301,7 +299,7 @@ static struct decide_packet random_packet(void)
 	if (chance(12) == 0)
 		packet.vlan = packet.vlan == 5 ? 0 : 5;
 	/* The veth itself refuses more in this direction. */
-	if (world.generic && packet.length > world.ports[arrival].mtu)
+	if (packet.length > world.ports[arrival].mtu)
 		packet.length = 60;
 	return packet;
 }
@@ -359,20 +357,6 @@ static void expect(struct counts *counts, const struct decision *decision)
 	}
 }
 
-static void run_native(unsigned int slot, const struct veth_frame *frame)
-{
-	struct xdp_md ctx = { .data_end = (uint32_t)frame->len,
-			      .ingress_ifindex = world.bed.veth.ifindex[slot] };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->bytes,
-		    .data_size_in = (uint32_t)frame->len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 1, .batch_size = 1,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	int fd = bed_program(&world.bed, slot), err = bpf_prog_test_run_opts(fd, &opts);
-
-	close(fd);
-	assert_int_equal(err, 0);
-}
-
 static uint64_t clock_ms(void)
 {
 	struct timespec ts;
@@ -388,10 +372,10 @@ static void ignore(void *arg, const uint8_t *frame, size_t len)
 	(void)len;
 }
 
-/* In generic mode the frame goes its way while this waits. */
+/* The frame goes its way while this waits. */
 static bool come_true(unsigned int arrival, const struct counts *wanted, struct counts *got)
 {
-	uint64_t end = clock_ms() + (world.generic ? WAIT_MS : 0);
+	uint64_t end = clock_ms() + WAIT_MS;
 
 	do {
 		*got = count(arrival);
@@ -476,10 +460,7 @@ static void send_packet(void)
 			dataplane_punted(world.bed.dp, arrival, MCASTD_PUNT_LARGE) + 100);
 	wanted = count(arrival);
 	expect(&wanted, &decision);
-	if (world.generic)
-		veth_send(&world.bed.veth, arrival, frame.bytes, frame.len);
-	else
-		run_native(arrival, &frame);
+	veth_send(&world.bed.veth, arrival, frame.bytes, frame.len);
 	if (!come_true(arrival, &wanted, &got))
 		tell(&packet, &decision, &wanted, &got);
 	while (xsk_receive(world.xsk[arrival], 64, ignore, NULL))

@@ -31,8 +31,9 @@ class Elsewhere(Daemon):
         return ["env", *names, *self.command, *super().argv()]
 
     def assert_documented(self, text):
-        """The page has the line, with DIR, SOCKET and NAMES for what differs."""
+        """The page has the line, with DIR, STEP and NAMES for what differs."""
         text = text.replace(self.bpffs, "DIR")
+        text = re.sub(r"^[^:]+(?=: not permitted: )", "STEP", text)
         text = re.sub(r"(?<=missing \()[A-Z_,]+", "NAMES", text)
         with open(os.path.join(ROOT, "docs", "TROUBLESHOOTING.md"), encoding="utf-8") as page:
             assert f"`{text}`" in page.read()
@@ -113,7 +114,10 @@ def test_container_without_capabilities(lab, missing):
 
 def test_user_namespace(lab):
     """Root of a rootless container: all capabilities, and none that counts."""
-    mcastd = Elsewhere(Bed(lab), "unshare", "--user", "--map-root-user")
+    command = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespace can be made here, as in a chroot")
+    mcastd = Elsewhere(Bed(lab), *command)
     mcastd.assert_ends(EX_NOPERM, "this is a user namespace")
 
 

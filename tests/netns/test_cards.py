@@ -53,7 +53,7 @@ def test_set_and_undone(lab):
 
 @pytest.mark.parametrize("crash", [False, True], ids=["keep", "crash"])
 def test_stay_as_long_as_the_program_forwards(lab, crash):
-    """L-RESTART: they outlive the daemon with the program, and the next one takes them for its own."""
+    """L-RESTART: they outlive the daemon with the program; the next one takes them for its own."""
     bed = Bed(lab)
     with bed.daemon(QUICK + "on-exit = keep\n") as mcastd:
         bed.h1.receiver(G).join()

@@ -434,6 +434,41 @@ def test_jumbo_frames(lab):
             bed.expect({bed.h1: through(frames, bed.d1), bed.h3: through(frames, bed.d2)})
 
 
+def test_too_large_for_the_daemon(lab):
+    """
+    Frames that an AF_XDP socket has no room for take no places of others: after more of them than
+    there are places, IGMP is heard and packets are fragmented; what was lost is counted and told.
+    """
+    bed = Bed(lab)
+    for port, host in ((bed.up, bed.source), (bed.d1, bed.h1)):
+        bed.router.space.ip("link", "set", port.name, "mtu", "9000")
+        host.space.ip("link", "set", "eth0", "mtu", "9000")
+    with bed.daemon(STEADY, d1=["igmp-rate-limit = 0"]) as mcastd:
+        large = packet.igmp_frame(bed.h1.mac, bed.h1.address, packet.ALL_V3_ROUTERS,
+                                  packet.igmp_report(*[(packet.TO_EX, f"239.8.{n >> 8}.{n & 255}",
+                                                        ()) for n in range(870)]))
+        assert len(large) > 7000
+        for _ in range(1000):
+            bed.h1.send(large)
+        bed.h1.report((packet.TO_EX, G, ()))
+        bed.h3.report((packet.TO_EX, G, ()))
+        mcastd.wait_member("d1", G)
+        mcastd.wait_member("d2", G)
+        arrived = mcastd.statistics("d1")["data"]["arrived"]
+        assert arrived["igmp-limited"] == 1000
+        mcastd.wait(lambda: "larger than 3840 octets" in mcastd.interface("d1").get("igmp-note", ""),
+                    what="a note of it")
+        bed.h1.report((packet.TO_IN, G, ()))
+        mcastd.wait(lambda: mcastd.statistics("d1")["received"]["reports"] >= 2, what="a leave")
+        for _ in range(100):
+            bed.source.send_data(G, bytes(8000))
+        bed.clear()
+        bed.source.send_data(G, bytes(3000))
+        bed.h3.wait_data(G, count=3)
+        assert mcastd.statistics("d2")["data"]["fragmented"] == 1
+        assert mcastd.statistics("u")["data"]["fragment-limited"] == 100
+
+
 def test_bridge_as_a_port(lab):
     """A bridge has no XDP of its own: all ports run in generic mode, and say on whose account."""
     bed = Bed(lab)

@@ -31,6 +31,21 @@ def test_spoofed_sources(lab):
         for port, count in (("d1", 2), ("u", 1)):
             assert bed.mcastd.statistics(port)["data"]["arrived"]["wrong-port"] == count
             assert bed.mcastd.statistics(port)["dropped"]["wrong-port"] == count
+        # The router's own, wherever they are and whatever altnet says; also one that comes later.
+        own = ["10.0.1.100", "10.0.2.100", "203.0.113.50"]
+        bed.router.space.ip("address", "add", "203.0.113.50/32", "dev", "lo")
+        wait_for(lambda: "an address of the router" in
+                 bed.mcastd.ctl.text("explain", "203.0.113.50", G), what="the address to be known")
+        for source in own:
+            bed.send(host=bed.h1, source=source)
+            bed.send(source=source)
+        bed.expect({})
+        for port, count in (("d1", 5), ("u", 4)):
+            assert bed.mcastd.statistics(port)["data"]["arrived"]["wrong-port"] == count
+        assert "altnet" not in bed.mcastd.ctl.text("explain", "10.0.1.100", G, "d1")
+        rows = bed.mcastd.ctl("show", "flows")["unwanted"]
+        assert len([row for row in rows if row["source-address"] in own]) == 6
+        assert not [row for row in rows if row["source-address"] in own and "hint" in row]
         # Which line would let it in is said where one looks for it.
         hint = 'altnet = { "192.0.2.200/32" }'
         refused = {(row["incoming-interface"], row["source-address"]): row

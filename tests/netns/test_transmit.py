@@ -322,6 +322,22 @@ def test_native_that_is_refused(lab):
         assert modes(mcastd, "u", "d1", "d2") == ["native"] * 3
 
 
+def test_a_cable_changes_no_mode(lab):
+    """A port without native XDP loses its carrier, and has it again: no other port changes its mode."""
+    bed = Bed(lab)
+    need_features(bed)
+    host = add_bridge(bed)
+    names = ("u", "d1", "d2", "x1")
+    with bed.daemon(STEADY + "interface x1 {\n role = downstream\n}\n") as mcastd:
+        serve(bed, mcastd, host)
+        before = [bed.router.link(name)["xdp"] for name in names]
+        for link, state in (("down", "down"), ("up", "up")):
+            bed.router.space.ip("link", "set", "p0", link)
+            mcastd.wait(lambda s=state: mcastd.interface("x1")["state"] == s, 10, f"x1 {state}")
+            check(bed, bed.h1, bed.h3)
+            assert [bed.router.link(name)["xdp"] for name in names] == before
+
+
 @pytest.mark.parametrize("others", ["auto", "native"])
 def test_restart_keeps_generic_mode(lab, others):
     """

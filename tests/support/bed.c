@@ -95,7 +95,7 @@ int bed_unroute(struct bed *bed, const char *source, const char *group)
 	return dataplane_forward_ops.route_del(bed->dp, &g, &s);
 }
 
-int bed_program(const struct bed *bed, unsigned int slot)
+static int program_of(const struct bed *bed, unsigned int slot)
 {
 	unsigned int ifindex = bed->veth.ifindex[slot];
 	uint32_t id = 0;
@@ -118,7 +118,7 @@ void bed_run(struct bed *bed, unsigned int slot, const struct veth_frame *in, st
 		    .data_size_out = sizeof(run->out.bytes), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), .repeat = 1);
 	struct mcastd_port_stats before, after;
-	int fd = bed_program(bed, slot), err;
+	int fd = program_of(bed, slot), err;
 
 	dataplane_port_stats(bed->dp, slot, &before);
 	err = bpf_prog_test_run_opts(fd, &opts);

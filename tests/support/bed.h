@@ -34,8 +34,6 @@ int bed_unroute(struct bed *bed, const char *source, const char *group);
 	bed_route(bed, source, group, (const uint16_t[]){ __VA_ARGS__ }, \
 		  sizeof((const uint16_t[]){ __VA_ARGS__ }) / sizeof(uint16_t))
 
-/* The program that is attached to r<slot>, to be closed. */
-int bed_program(const struct bed *bed, unsigned int slot);
 /* One packet through the program of r<slot>, on its queue 0, without sending it. */
 struct bed_run {
 	uint32_t action;

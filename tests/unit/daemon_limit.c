@@ -76,7 +76,7 @@ static void windows(void **state)
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS - 20);
 }
 
-/* Each kind as often as it may come, and a second's worth at once. */
+/* Each kind as often as it may come, and a second's worth at once, however long it was quiet. */
 static void rates(void **state)
 {
 	struct daemon_sim *sim = *state;
@@ -85,20 +85,25 @@ static void rates(void **state)
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 100);
 	assert_int_equal(room(sim, MCASTD_PUNT_QUERY), QUERIES);
 	assert_int_equal(room(sim, MCASTD_PUNT_LARGE), 20);
-	read_frames(sim, port, MCASTD_PUNT_REPORT, 100);
-	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 0);
-	daemon_sim_pass(sim, 100);
-	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 10);
-	assert_int_equal(room(sim, MCASTD_PUNT_LARGE), 22);
-	/* However long it was quiet: then the window is full, and the bucket. */
+	for (unsigned int i = 0; i < 2; i++) {
+		read_frames(sim, port, MCASTD_PUNT_REPORT, 100);
+		assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 0);
+		daemon_sim_pass(sim, 100);
+		assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 10);
+		daemon_sim_pass(sim, 3600000);
+		assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 100);
+		assert_int_equal(room(sim, MCASTD_PUNT_QUERY), QUERIES);
+		assert_int_equal(room(sim, MCASTD_PUNT_LARGE), 20);
+	}
+	/* More than there is room for: the rest of a second's worth follows what is read. */
+	sim->sections[SIM_D1].igmp_rate_limit = 150;
 	daemon_sim_pass(sim, 3600000);
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS);
 	read_frames(sim, port, MCASTD_PUNT_REPORT, REPORTS);
-	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 100);
-	assert_int_equal(room(sim, MCASTD_PUNT_LARGE), LARGE);
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 150 - REPORTS);
 }
 
-/* igmp-burst: as many at once as it says, whatever the rate. */
+/* igmp-burst: as many at once as it says, whatever the rate, and after a rest as well. */
 static void bursts(void **state)
 {
 	struct daemon_sim *sim = *state;
@@ -108,23 +113,84 @@ static void bursts(void **state)
 	read_frames(sim, port, MCASTD_PUNT_REPORT, 50);
 	daemon_sim_pass(sim, 1000);
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 10);
+	daemon_sim_pass(sim, 3600000);
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 50);
+	/* Nothing is left to wait for: the port is looked at now and then. */
+	assert_true(port->grant_at > sim->now + 10);
 }
 
-/* What the program took and a driver lost is forgotten, once nothing waits and nothing comes. */
+static bool is_told(const struct daemon_sim *sim, const char *what)
+{
+	return strstr(sim->told, what) != NULL;
+}
+
+/*
+ * What the program took and nobody ever read makes room within a second, is counted and told, and
+ * of IGMP it is a loss: when nothing else comes (all places are taken, so nothing could), and while
+ * other frames come and go.
+ */
 static void vanished(void **state)
 {
 	struct daemon_sim *sim = *state;
 	struct port *port = open_port(sim, 0, 0);
 
-	daemon_sim_pass(sim, 0);
+	sim->monitored = true;
+	sim->sections[SIM_D1].fragment_rate_limit = 0;
+	daemon_sim_pass(sim, 10000);
+	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] += REPORTS;
+	sim->taken[SIM_D1][MCASTD_PUNT_LARGE] += LARGE;
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), 0);
+	daemon_sim_pass(sim, 1000);
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS);
+	assert_int_equal(room(sim, MCASTD_PUNT_LARGE), LARGE);
+	assert_int_equal(port->undelivered, REPORTS + LARGE);
+	assert_true(is_told(sim, "undelivered d1: 128 frames that were to come to the daemon"));
+	assert_true(is_told(sim, "undelivered d1: 48 frames that were to come to the daemon"));
+	daemon_sim_pass(sim, 600);
+	assert_true(is_told(sim, "igmp-flood d1: IGMP is lost"));
+	assert_true(limit_held_until(&sim->daemon) > sim->now);
+
+	sim->taken[SIM_D1][MCASTD_PUNT_QUERY] += QUERIES;
 	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] += 30;
-	read_frames(sim, port, MCASTD_PUNT_REPORT, 1);
-	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS - 30);
+	for (unsigned int i = 0; i < 200; i++) {
+		read_frames(sim, port, MCASTD_PUNT_REPORT, 1);
+		daemon_sim_pass(sim, 5);
+	}
+	assert_int_equal(room(sim, MCASTD_PUNT_QUERY), QUERIES);
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS);
+	assert_int_equal(port->undelivered, REPORTS + LARGE + QUERIES + 30);
+}
+
+/* What waits, or has been on its way for a moment, has not vanished. */
+static void late(void **state)
+{
+	struct daemon_sim *sim = *state;
+	struct port *port = open_port(sim, 0, 0);
+
+	daemon_sim_pass(sim, 10000);
+	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] += 30;
 	sim->waiting = 1;
-	daemon_sim_pass(sim, 100);
+	daemon_sim_pass(sim, 5000);
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS - 30);
+	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] -= 30;
 	sim->waiting = 0;
-	daemon_sim_pass(sim, 100);
+	/* Always some are on their way when the rings are looked at, never the same. */
+	for (unsigned int i = 0; i < 200; i++) {
+		sim->taken[SIM_D1][MCASTD_PUNT_REPORT] += 30;
+		daemon_sim_pass(sim, 10);
+		sim->taken[SIM_D1][MCASTD_PUNT_REPORT] -= 30;
+		read_frames(sim, port, MCASTD_PUNT_REPORT, 30);
+		daemon_sim_pass(sim, 10);
+	}
+	assert_int_equal(port->undelivered, 0);
+	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS);
+	/* What comes after all had its place taken back. */
+	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] += 30;
+	daemon_sim_pass(sim, 1000);
+	assert_int_equal(port->undelivered, 30);
+	sim->taken[SIM_D1][MCASTD_PUNT_REPORT] -= 30;
+	read_frames(sim, port, MCASTD_PUNT_REPORT, 30);
+	daemon_sim_pass(sim, 1000);
 	assert_int_equal(room(sim, MCASTD_PUNT_REPORT), REPORTS);
 }
 
@@ -133,11 +199,6 @@ static void lose(struct daemon_sim *sim, unsigned int n)
 	sim->port_stats[SIM_D1].verdict[MCASTD_IGMP_LIMITED] += n;
 	read_frames(sim, &sim->ports[SIM_D1], MCASTD_PUNT_REPORT, 1);
 	daemon_sim_pass(sim, 600);
-}
-
-static bool is_told(const struct daemon_sim *sim, const char *what)
-{
-	return strstr(sim->told, what) != NULL;
 }
 
 /*
@@ -171,11 +232,30 @@ static void losses(void **state)
 	assert_false(sim->ports[SIM_D2].flood_note[0]);
 }
 
+/* Frames that the program refused, when none comes that would make us look: the audit does. */
+static void losses_in_silence(void **state)
+{
+	struct daemon_sim *sim = *state;
+	struct port *port = open_port(sim, 100, 0);
+	struct mcastd_port_stats *stats = &sim->port_stats[SIM_D1];
+
+	sim->monitored = true;
+	daemon_sim_pass(sim, 10000);
+	limit_audit(port, stats);
+	daemon_sim_pass(sim, 600);
+	assert_int_equal(sim->n_told, 0);
+	stats->verdict[MCASTD_IGMP_LIMITED] += 5;
+	limit_audit(port, stats);
+	daemon_sim_pass(sim, 600);
+	assert_true(is_told(sim, "igmp-flood d1: IGMP is lost"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		DAEMON_TEST(windows),  DAEMON_TEST(rates),  DAEMON_TEST(bursts),
-		DAEMON_TEST(vanished), DAEMON_TEST(losses),
+		DAEMON_TEST(windows),		DAEMON_TEST(rates), DAEMON_TEST(bursts),
+		DAEMON_TEST(vanished),		DAEMON_TEST(late),  DAEMON_TEST(losses),
+		DAEMON_TEST(losses_in_silence),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -22,24 +22,26 @@
 #define YES DATAPLANE_TRANSMIT_YES
 
 /* Kinds of ports, as they are found. */
-#define NEW(mode, can)                                                                         \
-	{                                                                                      \
-		.there = true, .configured = (mode), .native = MODE_UNTRIED, .transmit = (can) \
+#define NEW(mode, can)                                                                        \
+	{                                                                                     \
+		.there = true, .carrier = true, .configured = (mode), .native = MODE_UNTRIED, \
+		.transmit = (can)                                                             \
 	}
-#define ON(mode, can)                                                                        \
-	{                                                                                    \
-		.there = true, .configured = (mode), .native = MODE_WORKS, .attached = true, \
-		.transmit = (can), .learned = (can)                                          \
+#define ON(mode, can)                                                                       \
+	{                                                                                   \
+		.there = true, .carrier = true, .configured = (mode), .native = MODE_WORKS, \
+		.attached = true, .transmit = (can), .learned = (can)                       \
 	}
 /* Attached in generic mode, after it was native. */
-#define OFF(mode, can, could)                                                                 \
-	{                                                                                     \
-		.there = true, .configured = (mode), .native = MODE_WORKS, .transmit = (can), \
-		.learned = (could)                                                            \
+#define OFF(mode, can, could)                                                               \
+	{                                                                                   \
+		.there = true, .carrier = true, .configured = (mode), .native = MODE_WORKS, \
+		.transmit = (can), .learned = (could)                                       \
 	}
-#define REFUSED(mode, can)                                                                     \
-	{                                                                                      \
-		.there = true, .configured = (mode), .native = MODE_REFUSED, .transmit = (can) \
+#define REFUSED(mode, can)                                                                    \
+	{                                                                                     \
+		.there = true, .carrier = true, .configured = (mode), .native = MODE_REFUSED, \
+		.transmit = (can)                                                             \
 	}
 #define ABSENT                                      \
 	{                                           \
@@ -89,7 +91,7 @@ static const struct row rows[] = {
 	    BECAUSE(MODE_NO_DRIVER, 2),
 	    BECAUSE(MODE_NO_DRIVER, OWN) } },
 	{ "a program of another mcastd stays for now",
-	  { { .there = true, .waiting = true, .configured = AUTO, .transmit = NO },
+	  { { .there = true, .carrier = true, .waiting = true, .configured = AUTO, .transmit = NO },
 	    ON(AUTO, YES),
 	    ABSENT },
 	  { FREE, FREE, FREE } },
@@ -126,13 +128,25 @@ static const struct row rows[] = {
 	    BECAUSE(MODE_NO_DRIVER, OWN) } },
 	{ "a bond, whatever it says",
 	  { ON(AUTO, YES),
-	    { .there = true, .configured = AUTO, .bond = true, .transmit = YES },
+	    { .there = true, .carrier = true, .configured = AUTO, .bond = true, .transmit = YES },
 	    ABSENT },
 	  { BECAUSE(MODE_NO_BOND, 1), BECAUSE(MODE_NO_BOND, OWN), FREE } },
-	{ "a bond without carrier disturbs nobody, and is not tried natively",
+	{ "a bond that is down disturbs nobody, and is not tried natively",
 	  { ON(AUTO, YES), { .configured = AUTO, .bond = true, .transmit = YES }, ABSENT },
 	  { FREE, { GENERIC, MODE_AS_WANTED, OWN, false }, FREE } },
-	{ "without carrier nothing goes there",
+	{ "without carrier one that would have to transmit is waited for",
+	  { ON(AUTO, YES),
+	    { .there = true,
+	      .configured = AUTO,
+	      .native = MODE_WORKS,
+	      .attached = true,
+	      .transmit = NO },
+	    ABSENT },
+	  { FREE, FREE, FREE } },
+	{ "one that never can counts with a cable and without",
+	  { ON(AUTO, YES), { .there = true, .configured = AUTO, .transmit = NEVER }, ABSENT },
+	  { BECAUSE(MODE_NO_DRIVER, 1), BECAUSE(MODE_NO_DRIVER, OWN), FREE } },
+	{ "where it is down nothing goes",
 	  { ON(AUTO, YES),
 	    { .configured = AUTO, .native = MODE_WORKS, .attached = true, .transmit = NO },
 	    ABSENT },
@@ -163,6 +177,7 @@ static const struct row rows[] = {
 	{ "more than what is said counts what is seen",
 	  { ON(AUTO, YES),
 	    { .there = true,
+	      .carrier = true,
 	      .configured = AUTO,
 	      .native = MODE_WORKS,
 	      .attached = true,
@@ -173,7 +188,11 @@ static const struct row rows[] = {
 	  { BECAUSE(MODE_NO_ACCEPTANCE, 1), BECAUSE(MODE_NO_ACCEPTANCE, OWN), FREE } },
 	{ "also where nothing is said",
 	  { ON(AUTO, UNKNOWN),
-	    { .there = true, .configured = AUTO, .native = MODE_WORKS, .refuses = true },
+	    { .there = true,
+	      .carrier = true,
+	      .configured = AUTO,
+	      .native = MODE_WORKS,
+	      .refuses = true },
 	    ABSENT },
 	  { BECAUSE(MODE_NO_ACCEPTANCE, 1), BECAUSE(MODE_NO_ACCEPTANCE, OWN), FREE } },
 

@@ -201,7 +201,8 @@ static void test_origins(void **state)
 		{ prefix_of("10.1.2.0/24"), 3 },     { prefix_of("192.0.2.0/24"), UPSTREAM },
 		{ prefix_of("10.1.0.0/16"), 2 },     { prefix_of("198.51.100.0/24"), 2 },
 		{ prefix_of("198.51.100.0/24"), 3 }, { prefix_of("10.1.0.0/16"), 2 },
-		{ prefix_of("10.1.2.3/32"), 2 },
+		{ prefix_of("10.1.2.3/32"), 2 },     { prefix_of("10.1.1.254/32"), ORIGIN_SELF },
+		{ prefix_of("192.0.2.254/32"), 1 },  { prefix_of("192.0.2.254/32"), ORIGIN_SELF },
 	};
 	static const struct {
 		const char *source;
@@ -214,11 +215,13 @@ static void test_origins(void **state)
 		{ "192.0.2.1", 1, { 0, true, false, false } }, /* of the upstream's own link */
 		{ "203.0.113.1", NOBODY, { 0, true, false, false } },
 		{ "198.51.100.1", ORIGIN_SHARED, { 0, true, true, true } },
+		{ "10.1.1.254", ORIGIN_SELF, { 0, false, false, false } },
+		{ "192.0.2.254", ORIGIN_SELF, { 0, false, false, false } }, /* a port claims it */
 	};
 	uint32_t n = origin_merge(origins, sizeof(origins) / sizeof(origins[0]));
 
 	(void)state;
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 7);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct addr source = addr_of(cases[i].source);
 		const struct origin *home = origin_find(origins, n, &source);

@@ -14,35 +14,30 @@ LOCKDOWN = "/sys/kernel/security/lockdown"
 UNPRIVILEGED_BPF = "/proc/sys/kernel/unprivileged_bpf_disabled"
 
 
-def assert_works(lab, **kwargs):
+def assert_works(lab):
     bed = Bed(lab)
-    with bed.daemon(**kwargs) as mcastd:
+    with bed.daemon() as mcastd:
         bed.h1.receiver(G).join()
         mcastd.wait_member("d1", G)
         bed.expect({bed.h1: through(bed.send(), bed.d1)})
-        assert "not permitted" not in mcastd.log() and "refused" not in mcastd.log()
+        assert "not permitted" not in mcastd.log()
 
 
-@pytest.mark.parametrize("mode", ["native", "generic"])
-def test_lockdown(lab, mode):
+def test_lockdown(lab):
     """Confidentiality keeps BPF programs from reading the kernel's memory, which ours never do."""
     if not os.path.exists(LOCKDOWN):
         pytest.skip("this kernel has no lockdown, or no securityfs is mounted")
     with open(LOCKDOWN, encoding="ascii") as file:
         if "[confidentiality]" not in file.read():
             pytest.skip("tools/vm/run --append lockdown=confidentiality")
-    assert_works(lab, text=f"xdp-mode = {mode}\n")
+    assert_works(lab)
 
 
-@pytest.mark.parametrize("value", ["0", "2", "1"])
-def test_unprivileged_bpf(lab, value):
-    """mcastd is privileged."""
+def test_unprivileged_bpf(lab):
+    """The strictest value of the setting. It is about others: mcastd is privileged."""
     with open("/proc/cmdline", encoding="ascii") as file:
         if "vm.job=" not in file.read():
-            pytest.skip("not a machine of tools/vm/run, and no value can be taken back")
-    try:
-        with open(UNPRIVILEGED_BPF, "w", encoding="ascii") as file:
-            file.write(value)
-    except PermissionError:
-        pytest.skip("1 is for good")
+            pytest.skip("not a machine of tools/vm/run, and this value cannot be taken back")
+    with open(UNPRIVILEGED_BPF, "w", encoding="ascii") as file:
+        file.write("1")
     assert_works(lab)

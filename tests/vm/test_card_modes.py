@@ -86,7 +86,7 @@ def queue_counts(port):
 
 @pytest.mark.parametrize("cards", threes(), ids=label)
 def test_more_queues_than_processors(lab, cards):
-    """virtio_net would stop the kernel with the first frame: it is not used natively, and why is told."""
+    """virtio_net would stop the kernel with the first frame: not native, and why is told."""
     bed = CardBed(lab, cards)
     port = next((p for p in bed.router.ports if p.card.driver == "virtio_net" and
                  queue_counts(p) and queue_counts(p)[0] > os.cpu_count()), None)

@@ -113,8 +113,8 @@ def test_tagged_and_untagged_ports(lab, cards, turn):
 @pytest.mark.parametrize("cards", threes(), ids=label)
 def test_filter_stays_open(lab, cards, crash):
     """
-    L-RESTART: nothing of a stream is lost while no daemon is there and by the next one's start, though only
-    the daemon knows of the group, and no program on the router.
+    L-RESTART: nothing of a stream is lost while no daemon is there and by the next one's start,
+    though only the daemon knows of the group, and no program on the router.
     """
     bed = CardBed(lab, cards)
     before = [settings(port) for port in bed.router.ports]

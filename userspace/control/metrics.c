@@ -324,7 +324,7 @@ static const struct family families[] = {
 	{ "mcastd_interface_unsent_packets_total", "counter",
 	  "Packets of a member that were not sent, by reason.", put_not_sent, NULL, NULL },
 	{ "mcastd_interface_unfragmented_packets_total", "counter",
-	  "Large packets that arrived beyond fragment-rate-limit: not sent where they do not fit.",
+	  "Large packets that were not fragmented, beyond fragment-rate-limit or too large for it.",
 	  put_statistic, "data.fragment-limited", NULL },
 
 	{ "mcastd_flows", "gauge", "Routes, (S,G) and (*,G).", put_rows, "flows.flows", "omitted" },

@@ -224,6 +224,11 @@ int dataplane_port_default(struct dataplane *dataplane, unsigned int slot,
  */
 int dataplane_origins_set(struct dataplane *dataplane, unsigned int slot,
 			  const struct prefix *prefixes, uint32_t n);
+/*
+ * The addresses of the router itself, all of them at once: as sources they come in nowhere,
+ * whatever the lists of ports say. -ENOSPC: too many, and what was set before stays.
+ */
+int dataplane_own_set(struct dataplane *dataplane, const struct prefix *own, uint32_t n);
 /* Where sources live as the programs have been told, merged; valid until a list is set again. */
 const struct origin *dataplane_origins(const struct dataplane *dataplane, uint32_t *n);
 /*

@@ -97,7 +97,7 @@ struct attachment {
 };
 
 /* Room for what the kernel and its libraries say of a failure. */
-#define WORDS_MAX 112
+#define WORDS_MAX 128
 
 /* What runs on an interface. */
 struct found {
@@ -170,6 +170,8 @@ struct dataplane {
 	uint8_t own_macs[MCASTD_MAX_PORTS][6];
 
 	struct prefix_map origins, boundaries;
+	struct prefix *own; /* the router's addresses, sources that live behind no port */
+	uint32_t n_own;
 	struct origin *homes; /* what the origins map was made of; see origin.h */
 	uint32_t n_homes;
 

@@ -26,6 +26,7 @@ static struct prefix_entry origin_entry(const struct origin *origin)
 	struct prefix_entry entry = { .value = origin->slot };
 
 	_Static_assert(ORIGIN_SHARED == MCASTD_ORIGIN_SHARED, "what is shared is marked alike");
+	_Static_assert(ORIGIN_SELF == MCASTD_ORIGIN_SELF, "so is what is the router's own");
 	memcpy(key.source, origin->prefix.addr.b + 12, 4);
 	memcpy(entry.key, &key, sizeof(key));
 	return entry;
@@ -61,11 +62,15 @@ static uint32_t count_prefixes(const struct prefix_map *map)
 }
 
 /* What all ports say of where sources live. Returns NULL when memory ran out. */
-static struct origin *collect_origins(const struct prefix_map *map, uint32_t *n)
+static struct origin *collect_origins(const struct dataplane *dp, uint32_t *n)
 {
-	struct origin *origins = calloc((size_t)count_prefixes(map) + 1, sizeof(*origins));
+	const struct prefix_map *map = &dp->origins;
+	size_t most = (size_t)count_prefixes(map) + dp->n_own + 1;
+	struct origin *origins = calloc(most, sizeof(*origins));
 
 	*n = 0;
+	for (uint32_t i = 0; i < dp->n_own && origins; i++)
+		origins[(*n)++] = (struct origin){ dp->own[i], ORIGIN_SELF };
 	for (unsigned int slot = 0; slot < MCASTD_MAX_PORTS && origins; slot++)
 		for (uint32_t i = 0; i < map->of_slot[slot].n; i++)
 			origins[(*n)++] = (struct origin){ map->of_slot[slot].prefixes[i], slot };
@@ -170,7 +175,7 @@ static int apply(struct dataplane *dp, struct prefix_map *map, struct prefix_ent
 static int update_origins(struct dataplane *dp)
 {
 	uint32_t n;
-	struct origin *origins = collect_origins(&dp->origins, &n);
+	struct origin *origins = collect_origins(dp, &n);
 	struct prefix_entry *entries = calloc((size_t)n + 1, sizeof(*entries));
 	int err = origins && entries ? 0 : -ENOMEM;
 
@@ -257,6 +262,32 @@ int dataplane_origins_set(struct dataplane *dp, unsigned int slot, const struct 
 	return replace_list(dp, &dp->origins, slot, prefixes, n);
 }
 
+int dataplane_own_set(struct dataplane *dp, const struct prefix *own, uint32_t n)
+{
+	struct prefix *copy, *before = dp->own;
+	uint32_t n_before = dp->n_own;
+	int err;
+
+	if (n == n_before && (!n || memcmp(own, before, n * sizeof(*own)) == 0))
+		return 0;
+	copy = calloc((size_t)n + 1, sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, own, n * sizeof(*own));
+	dp->own = copy;
+	dp->n_own = n;
+	err = update_origins(dp);
+	if (err) {
+		dp->own = before;
+		dp->n_own = n_before;
+		before = copy;
+	}
+	free(before);
+	port_new_generation(dp);
+	return err;
+}
+
 int dataplane_boundary_set(struct dataplane *dp, unsigned int slot, const struct prefix *prefixes,
 			   uint32_t n)
 {
@@ -297,17 +328,20 @@ void prefix_maps_drop(struct dataplane *dp, unsigned int slot)
 /* --- open and close ----------------------------------------------------------------------------
  */
 
-static int append(struct prefix_map *map, uint32_t slot, const uint8_t *v4, uint32_t len)
+static int append(struct prefix **list, uint32_t *n, const uint8_t *v4, uint32_t len)
 {
-	uint32_t n = map->of_slot[slot].n;
-	struct prefix *more = realloc(map->of_slot[slot].prefixes, (n + 1) * sizeof(struct prefix));
+	struct prefix *more = realloc(*list, (*n + 1) * sizeof(struct prefix));
 
 	if (!more)
 		return -ENOMEM;
-	map->of_slot[slot].prefixes = more;
-	more[n] = (struct prefix){ .addr = addr_from_v4(v4), .len = (uint8_t)(V4_BITS + len) };
-	map->of_slot[slot].n++;
+	*list = more;
+	more[(*n)++] = (struct prefix){ .addr = addr_from_v4(v4), .len = (uint8_t)(V4_BITS + len) };
 	return 0;
+}
+
+static int append_to_slot(struct prefix_map *map, uint32_t slot, const uint8_t *v4, uint32_t len)
+{
+	return append(&map->of_slot[slot].prefixes, &map->of_slot[slot].n, v4, len);
 }
 
 /* Puts an entry that was taken over back into the list it came from. */
@@ -318,13 +352,17 @@ static int adopt(struct dataplane *dp, struct prefix_map *map, const struct pref
 
 	if (map == &dp->origins) {
 		memcpy(&origin, entry->key, sizeof(origin));
+		if (entry->value == MCASTD_ORIGIN_SELF)
+			return append(&dp->own, &dp->n_own, origin.source, origin.prefix_length);
 		return entry->value < MCASTD_MAX_PORTS
-			       ? append(map, entry->value, origin.source, origin.prefix_length)
+			       ? append_to_slot(map, entry->value, origin.source,
+						origin.prefix_length)
 			       : 0;
 	}
 	memcpy(&boundary, entry->key, sizeof(boundary));
 	return boundary.slot && boundary.slot < MCASTD_MAX_PORTS
-		       ? append(map, boundary.slot, boundary.group, boundary.prefix_length - 32)
+		       ? append_to_slot(map, boundary.slot, boundary.group,
+					boundary.prefix_length - 32)
 		       : 0;
 }
 
@@ -368,4 +406,5 @@ void prefix_maps_close(struct dataplane *dp)
 	free(dp->origins.entries);
 	free(dp->boundaries.entries);
 	free(dp->homes);
+	free(dp->own);
 }

@@ -214,6 +214,7 @@ static uint64_t audit_due(void *arg, uint64_t now)
 		if (!is_open(port))
 			continue;
 		changed |= judge(daemon->ports[slot], wanted[slot], &stats[slot]);
+		limit_audit(daemon->ports[slot], &stats[slot]);
 		changed |= xsk_queue_count(port->name) != port->n_queues;
 	}
 	if (changed) /* a driver's ability; queues by the old way, of which netlink does not tell */

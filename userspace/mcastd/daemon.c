@@ -210,6 +210,7 @@ static void netlink_changed(void *arg, enum netlink_change change, const struct 
 	struct daemon *daemon = arg;
 
 	(void)change;
+	daemon->addresses_changed = true;
 	/* One sync for all that one reading brought, if any of it can concern a port. */
 	if (!link || port_find(daemon, link->name) || config_find(daemon->config, link->name))
 		daemon->links_changed = true;
@@ -224,6 +225,9 @@ static void netlink_due(void *arg, uint32_t events)
 	err = netlink_read(daemon->netlink);
 	if (err)
 		log_error("netlink: %s", strerror(-err));
+	if (daemon->addresses_changed)
+		own_sources_sync(daemon);
+	daemon->addresses_changed = false;
 	if (!daemon->links_changed)
 		return;
 	daemon->links_changed = false;

@@ -45,6 +45,9 @@ struct port_limit {
 	uint32_t read;	  /* of those that the program took, modulo 2^32 */
 	uint32_t granted; /* up to here it may take more */
 	uint64_t tokens, filled_at;
+	uint32_t taken;	 /* by the program, at that time */
+	int32_t missing; /* the fewest that were taken and not read, each time the rings were empty
+			  */
 };
 
 /* Data packets of the slow way (slow.c), by what became of them at their port. */
@@ -127,10 +130,13 @@ struct port {
 
 	/* limit.c: */
 	struct port_limit limits[MCASTD_PUNTS];
-	unsigned int ring_frames;	     /* that may wait in the smallest AF_XDP ring */
-	uint64_t frames_read, frames_before; /* until the last grant */
+	unsigned int ring_frames; /* that may wait in the smallest AF_XDP ring */
 	uint64_t grant_at, loss_check_at;
-	uint64_t undelivered; /* to rings that are closed */
+	uint64_t round_until;	/* frames that are missing then are lost */
+	unsigned int empty;	/* how often the rings were found empty in this round */
+	uint64_t undelivered;	/* frames that the program took and that never came */
+	uint64_t igmp_vanished; /* of these, IGMP */
+	struct log_limit vanished_limit;
 	uint64_t lost, lost_before_flood;
 	char flood_note[DATAPLANE_ERROR_MAX]; /* while IGMP is being lost */
 
@@ -175,6 +181,8 @@ struct daemon {
 	int takeover_deadline;
 	int relearned_deadline;
 	bool takeover_planned;
+	bool addresses_changed;	    /* or may have, on any interface */
+	bool told_own;		    /* that the router's addresses found no room */
 	bool links_changed;	    /* netlink told of something that concerns a port */
 	unsigned int ports_refused; /* attempts to add one since there was no room */
 	bool ports_missing;	    /* memory ran out when one was to be added */
@@ -264,14 +272,19 @@ void limit_port_open(struct port *port);
 /* A frame was read; after some of them, limit_turn_done() makes room for others. */
 void limit_read(struct port *port, const uint8_t *frame, size_t len);
 void limit_turn_done(struct port *port);
-/* Frames that the kernel did not put into a ring: too large for it, or a fault of the limits. */
-uint64_t limit_undelivered(const struct port *port);
+/* These are the port's counters now: has IGMP been lost? */
+void limit_audit(struct port *port, const struct mcastd_port_stats *stats);
 /* Until when some port's hosts may have told something that was lost; in the past: none's. */
 uint64_t limit_held_until(const struct daemon *daemon);
 
 /* port.c: what becomes of a packet (forward/decide.h), by what the data plane has been told. */
 void decide(const struct daemon *daemon, const struct decide_packet *packet,
 	    struct decision *decision);
+
+/* port.c: is the source an address of the router? */
+bool is_own_source(const struct daemon *daemon, const struct addr *source);
+/* port.c: tells the data plane of the router's addresses, those of all interfaces. */
+void own_sources_sync(struct daemon *daemon);
 
 /*
  * slow.c: forwards a data packet that the XDP program could not, because it may have to be

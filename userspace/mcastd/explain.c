@@ -187,6 +187,11 @@ static struct port *explain_home(struct explain *explain, const struct origin *h
 {
 	struct port *upstream = find_upstream(explain->daemon), *port = NULL;
 
+	if (home && home->slot == ORIGIN_SELF) {
+		say(explain, "%s is an address of the router: dropped wherever it arrives",
+		    explain->source_text);
+		return NULL;
+	}
 	if (home && home->slot == ORIGIN_SHARED)
 		return explain_shared(explain, &home->prefix);
 	if (home)
@@ -213,6 +218,11 @@ static void say_altnet(struct explain *explain, const struct port *port)
 	    explain->source_text, port->name, explain->source_text);
 }
 
+static bool may_live_behind(const struct explain *explain, const struct port *port)
+{
+	return !is_upstream(port) && !is_own_source(explain->daemon, &explain->source);
+}
+
 /* Why it goes no further than the port of arrival. False: it does. */
 static bool explain_refusal(struct explain *explain)
 {
@@ -231,7 +241,7 @@ static bool explain_refusal(struct explain *explain)
 	case DECIDE_WRONG_PORT:
 		say(explain, "%s: dropped on arrival (wrong-port): it would be spoofed, or a loop",
 		    arrival->name);
-		if (!is_upstream(arrival))
+		if (may_live_behind(explain, arrival))
 			say_altnet(explain, arrival);
 		return true;
 	default:
@@ -487,7 +497,7 @@ static void explain_unwanted(struct explain *explain, const struct port *port,
 		say(explain, "%llu packets of it arrived on %s and were not forwarded (%s)",
 		    packets, port->name, name);
 	}
-	if (seen->verdict == MCASTD_WRONG_PORT && !is_upstream(port))
+	if (seen->verdict == MCASTD_WRONG_PORT && may_live_behind(explain, port))
 		say_altnet(explain, port);
 }
 

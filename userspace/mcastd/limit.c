@@ -4,7 +4,8 @@
  *
  * Each kind of frame has a window: so many of it may wait in the AF_XDP rings of the port. Each
  * that was read makes room for another one, but no faster than the configured rate, with a bucket
- * for bursts. So a flood costs its own port news, and no other port anything.
+ * for bursts. So a flood costs its own port news, and no other port anything. What was read by
+ * nobody, because the kernel or a driver lost it, makes room within a second.
  *
  * What was refused is not known, and may have been a report that keeps a membership. The engine is
  * told, and lets nothing of that port end until it has asked its hosts again.
@@ -21,6 +22,10 @@
 #define GRANT_MS 10
 /* How soon it is noticed that frames were refused. */
 #define LOSS_CHECK_MS 500
+/* How often a port from which nothing comes is looked at: were frames taken and did not come? */
+#define WATCH_MS 800
+/* For so long frames may be on their way from the program to a ring. */
+#define ROUND_MS 100
 
 /* How many queries and large packets may wait; IGMP other than queries has the rest of a ring. */
 #define QUERIES 64
@@ -58,37 +63,65 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* How many more the program may take. */
+static uint64_t room(const struct port *port, enum mcastd_punt punt)
+{
+	int32_t n = (int32_t)(port->limits[punt].granted -
+			      dataplane_punted(port->daemon->dataplane, port->slot, punt));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/*
+ * What may come at once is what is granted already, and what the tokens are good for. When what was
+ * taken since the last time came is not known: if that was just now, there was as much room until
+ * then.
+ */
+static uint64_t fill_up(const struct port *port, enum mcastd_punt punt, uint64_t tokens)
+{
+	const struct port_limit *limit = &port->limits[punt];
+	int32_t granted = (int32_t)(limit->granted - limit->taken);
+	uint64_t most = most_tokens(port->config, punt);
+	uint64_t had = granted > 0 ? (uint64_t)granted * TOKEN : 0;
+
+	return most > had ? min_u64(tokens, most - had) : 0;
+}
+
 /* How many frames the tokens are good for now. */
 static uint64_t take_tokens(struct port *port, enum mcastd_punt punt, uint64_t wanted, uint64_t now)
 {
 	struct port_limit *limit = &port->limits[punt];
-	uint64_t rate = rate_of(port->config, punt), most = most_tokens(port->config, punt), n;
+	uint64_t rate = rate_of(port->config, punt), n;
 
 	if (!rate)
 		return wanted;
-	limit->tokens = min_u64(limit->tokens + (now - limit->filled_at) * rate, most);
+	limit->tokens = fill_up(port, punt, limit->tokens + (now - limit->filled_at) * rate);
 	limit->filled_at = now;
+	limit->taken = dataplane_punted(port->daemon->dataplane, port->slot, punt);
 	n = min_u64(wanted, limit->tokens / TOKEN);
 	limit->tokens -= n * TOKEN;
 	return n;
 }
 
-/* Opens the window as far as the tokens allow. Returns true while that is not the whole window. */
+/* Opens the window as far as the tokens allow. Returns true while time alone opens it further. */
 static bool grant(struct port *port, enum mcastd_punt punt, uint64_t now)
 {
 	struct port_limit *limit = &port->limits[punt];
 	int32_t closed = (int32_t)(limit->read + window_of(port, punt) - limit->granted);
 	uint32_t n;
 
-	if (closed <= 0)
+	if (!closed)
 		return false;
-	n = (uint32_t)take_tokens(port, punt, (uint32_t)closed, now);
+	n = closed < 0 ? (uint32_t)closed
+		       : (uint32_t)take_tokens(port, punt, (uint32_t)closed, now);
 	limit->granted += n;
 	if (n)
 		dataplane_grant(port->daemon->dataplane, port->slot, punt, limit->granted);
-	return n < (uint32_t)closed;
+	return closed > 0 && n < (uint32_t)closed &&
+	       room(port, punt) * TOKEN < most_tokens(port->config, punt);
 }
 
+/* Taken and not read yet: in the rings, on its way to them, or lost. */
 static uint32_t unread(const struct port *port, enum mcastd_punt punt)
 {
 	return dataplane_punted(port->daemon->dataplane, port->slot, punt) -
@@ -105,35 +138,26 @@ static bool rings_are_empty(const struct port *port)
 
 /* --- losses --- */
 
-uint64_t limit_undelivered(const struct port *port)
+static uint64_t lost_by(const struct port *port, const struct mcastd_port_stats *stats)
 {
-	uint64_t lost = port->undelivered;
-
-	for (unsigned int i = 0; i < port->n_queues; i++) {
-		struct xsk_counters counters;
-
-		xsk_read_counters(port->queues[i].xsk, &counters);
-		lost += counters.dropped;
-	}
-	return lost;
+	return stats->verdict[MCASTD_IGMP_LIMITED] + port->igmp_vanished;
 }
 
-/* Rings do not overflow; what the kernel did not deliver is data larger than a ring's frames. */
 static uint64_t count_lost(const struct port *port)
 {
 	struct mcastd_port_stats stats = { 0 };
 
 	dataplane_port_stats(port->daemon->dataplane, port->slot, &stats);
-	return stats.verdict[MCASTD_IGMP_LIMITED];
+	return lost_by(port, &stats);
 }
 
 static void tell_flood(struct port *port)
 {
 	snprintf(port->flood_note, sizeof(port->flood_note),
 		 "IGMP is lost: more arrives than igmp-rate-limit = %u lets in, or than can be "
-		 "read; joins come late, memberships go on; raise it if so many hosts are there, "
-		 "else find who sends it",
-		 port->config->igmp_rate_limit);
+		 "read, or in frames larger than %d octets; joins come late, memberships go on; "
+		 "raise it if so many hosts are there, else find who sends it",
+		 port->config->igmp_rate_limit, MCASTD_PUNT_MAX);
 	event_port(port->daemon, port, LOG_LEVEL_WARNING, "igmp-flood", port->flood_note);
 }
 
@@ -200,28 +224,86 @@ static bool grant_all(struct port *port, uint64_t now)
 	return waits;
 }
 
-/*
- * The program took frames that never came, as when a driver or the kernel drops them on their way:
- * the window must not stay closed for them.
- */
-static void forget_vanished(struct port *port)
+static void tell_vanished(struct port *port, unsigned int n)
 {
-	bool quiet = port->frames_read == port->frames_before;
+	unsigned int suppressed;
+	char text[128];
 
-	port->frames_before = port->frames_read;
-	if (!quiet || !rings_are_empty(port))
+	if (!log_limit_pass(&port->vanished_limit, loop_now(port->daemon->loop), &suppressed))
 		return;
+	snprintf(text, sizeof(text),
+		 "%u frames that were to come to the daemon never did, %llu so far: its driver or "
+		 "the kernel lost them",
+		 n, (unsigned long long)port->undelivered);
+	event_port(port->daemon, port, LOG_LEVEL_WARNING, "undelivered", text);
+}
+
+/*
+ * Gives back the places of what has not come. Less than none are missing when something came after
+ * all.
+ */
+static void forget(struct port *port, enum mcastd_punt punt, uint64_t now)
+{
+	int32_t n = port->limits[punt].missing;
+
+	port->limits[punt].read += (uint32_t)n;
+	if (n <= 0)
+		return;
+	port->undelivered += (uint32_t)n;
+	if (punt != MCASTD_PUNT_LARGE)
+		port->igmp_vanished += (uint32_t)n;
+	check_losses_soon(port, now);
+	tell_vanished(port, (unsigned int)n);
+}
+
+static void begin_round(struct port *port, uint64_t now)
+{
+	port->round_until = now + ROUND_MS;
+	port->empty = 0;
 	for (enum mcastd_punt punt = 0; punt < MCASTD_PUNTS; punt++)
-		port->limits[punt].read += unread(port, punt);
+		port->limits[punt].missing = INT32_MAX;
+}
+
+/* What was taken is asked first: of that, what is in no ring then is on its way, or lost. */
+static void look_at_rings(struct port *port)
+{
+	int32_t missing[MCASTD_PUNTS];
+
+	for (enum mcastd_punt punt = 0; punt < MCASTD_PUNTS; punt++)
+		missing[punt] = (int32_t)unread(port, punt);
+	if (!rings_are_empty(port))
+		return;
+	port->empty++;
+	for (enum mcastd_punt punt = 0; punt < MCASTD_PUNTS; punt++)
+		if (missing[punt] < port->limits[punt].missing)
+			port->limits[punt].missing = missing[punt];
+}
+
+/*
+ * The program takes frames that never come, as when a driver or the kernel drops them on their way:
+ * the window must not stay closed for them. What was missing each time that the rings were empty,
+ * while others came and went, does not come any more.
+ */
+static void forget_vanished(struct port *port, uint64_t now)
+{
+	look_at_rings(port);
+	if (now < port->round_until)
+		return;
+	for (enum mcastd_punt punt = 0; punt < MCASTD_PUNTS && port->empty > 1; punt++)
+		forget(port, punt, now);
+	begin_round(port, now);
 }
 
 static uint64_t port_due(struct port *port, uint64_t now)
 {
 	if (port->grant_at <= now) {
-		forget_vanished(port);
-		port->grant_at = grant_all(port, now) ? now + GRANT_MS : LOOP_NEVER;
-		if (port->grant_at != LOOP_NEVER)
+		forget_vanished(port, now);
+		if (grant_all(port, now)) {
+			port->grant_at = now + GRANT_MS;
 			check_losses_soon(port, now);
+		} else {
+			port->grant_at = now + WATCH_MS;
+		}
 	}
 	if (port->loss_check_at <= now)
 		port->loss_check_at = check_losses(port, now);
@@ -256,17 +338,24 @@ static enum mcastd_punt kind_of(const uint8_t *frame, size_t len, bool tagged)
 void limit_read(struct port *port, const uint8_t *frame, size_t len)
 {
 	port->limits[kind_of(frame, len, port->applied.vlan)].read++;
-	port->frames_read++;
 }
 
 void limit_turn_done(struct port *port)
 {
 	uint64_t now = loop_now(port->daemon->loop);
 
-	if (grant_all(port, now) && port->grant_at == LOOP_NEVER)
-		port->grant_at = now + GRANT_MS;
+	if (grant_all(port, now))
+		port->grant_at = min_u64(port->grant_at, now + GRANT_MS);
 	check_losses_soon(port, now);
 	wake_at(port->daemon, min_u64(port->grant_at, port->loss_check_at));
+}
+
+void limit_audit(struct port *port, const struct mcastd_port_stats *stats)
+{
+	if (lost_by(port, stats) == port->lost)
+		return;
+	check_losses_soon(port, loop_now(port->daemon->loop));
+	wake_at(port->daemon, port->loss_check_at);
 }
 
 uint64_t limit_held_until(const struct daemon *daemon)
@@ -290,6 +379,7 @@ void limit_port_open(struct port *port)
 		uint32_t taken = dataplane_punted(port->daemon->dataplane, port->slot, punt);
 
 		port->limits[punt] = (struct port_limit){ .read = taken,
+							  .taken = taken,
 							  .granted = taken,
 							  .tokens = most_tokens(port->config, punt),
 							  .filled_at = now };
@@ -298,6 +388,7 @@ void limit_port_open(struct port *port)
 	port->lost = count_lost(port);
 	port->grant_at = now;
 	port->loss_check_at = LOOP_NEVER;
+	begin_round(port, now);
 	grant_all(port, now);
 	wake_at(port->daemon, now);
 }

@@ -25,7 +25,8 @@ static enum mode_reason why_unreachable(const struct mode_port *port)
 		return MODE_NO_PROGRAM;
 	if (port->transmit == DATAPLANE_TRANSMIT_UNKNOWN)
 		return MODE_AS_WANTED;
-	if (port->attached || port->learned == DATAPLANE_TRANSMIT_NO)
+	/* Of a veth the other end is still to come, perhaps. */
+	if (port->carrier && (port->attached || port->learned == DATAPLANE_TRANSMIT_NO))
 		return MODE_NO_TRANSMIT;
 	return MODE_AS_WANTED;
 }

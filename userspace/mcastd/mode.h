@@ -20,7 +20,8 @@ enum mode_native {
 
 /* What is known of a port. */
 struct mode_port {
-	bool there;   /* an Ethernet interface with carrier: frames may be sent to it */
+	bool there;   /* an Ethernet interface that is up: frames may be sent to it */
+	bool carrier; /* what a driver can do for good counts without, lest all follow a cable */
 	bool waiting; /* not there, or nothing can be attached now: not to be tried */
 	bool bond;
 	enum dataplane_mode configured;

@@ -22,10 +22,7 @@ static void close_queues(struct port *port, unsigned int n)
 {
 	while (port->n_queues > n) {
 		struct port_queue *queue = &port->queues[--port->n_queues];
-		struct xsk_counters counters;
 
-		xsk_read_counters(queue->xsk, &counters);
-		port->undelivered += counters.dropped;
 		loop_remove_fd(queue->entry);
 		xsk_close(queue->xsk);
 	}

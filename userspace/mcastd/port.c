@@ -87,6 +87,15 @@ void decide(const struct daemon *daemon, const struct decide_packet *packet,
 	decide_packet(daemon->forward, &origins, packet, decision);
 }
 
+bool is_own_source(const struct daemon *daemon, const struct addr *source)
+{
+	uint32_t n;
+	const struct origin *origins = dataplane_origins(daemon->dataplane, &n);
+	const struct origin *home = origin_find(origins, n, source);
+
+	return home && home->slot == ORIGIN_SELF;
+}
+
 struct port *port_find(const struct daemon *daemon, const char *name)
 {
 	for (unsigned int slot = 1; slot < MCASTD_MAX_PORTS; slot++)
@@ -159,6 +168,44 @@ static void port_free(struct port *port)
 	port_close(port);
 	port->daemon->ports[port->slot] = NULL;
 	free(port);
+}
+
+/* --- the router's own addresses --- */
+
+struct own_sources {
+	struct prefix *list; /* NULL: they are only counted */
+	uint32_t n;
+};
+
+static bool add_own(void *arg, const struct netlink_link *link)
+{
+	struct own_sources *own = arg;
+
+	for (size_t i = 0; i < link->n_addresses; i++, own->n++)
+		if (own->list)
+			own->list[own->n] =
+				(struct prefix){ addr_from_v4(link->addresses[i].v4), 128 };
+	return true;
+}
+
+void own_sources_sync(struct daemon *daemon)
+{
+	struct own_sources own = { 0 };
+	int err = -ENOMEM;
+
+	netlink_each(daemon->netlink, add_own, &own);
+	own.list = calloc((size_t)own.n + 1, sizeof(*own.list));
+	own.n = 0;
+	if (own.list) {
+		netlink_each(daemon->netlink, add_own, &own);
+		err = dataplane_own_set(daemon->dataplane, own.list, own.n);
+	}
+	if (err && !daemon->told_own)
+		log_warning("packets with the router's own addresses as sources are not refused: "
+			    "%s",
+			    err == -ENOSPC ? "no room for so many addresses" : strerror(-err));
+	daemon->told_own = err != 0;
+	free(own.list);
 }
 
 /* --- settings --- */
@@ -524,6 +571,7 @@ void ports_sync(struct daemon *daemon)
 	ports_add(daemon);
 	ports_let_go(daemon);
 	close_stale(daemon);
+	own_sources_sync(daemon);
 	port_mode_choose(daemon, choices);
 	sync_all(daemon, choices);
 	tell_no_dispatcher(daemon);

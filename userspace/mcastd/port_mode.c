@@ -120,7 +120,8 @@ static struct mode_port facts_of(struct port *port)
 	if (!link || !link->is_ethernet)
 		return facts;
 	follow_device(port, link);
-	facts.there = link->running;
+	facts.there = link->up;
+	facts.carrier = link->running;
 	facts.waiting = dataplane_runs_other(port->daemon->dataplane, link->ifindex);
 	facts.bond = link->is_bond;
 	facts.transmit = dataplane_transmit(link->ifindex);
@@ -225,7 +226,7 @@ const char *port_mode_note(const struct port *port, const struct mode_choice *ch
 		break;
 	}
 	if (cause == port)
-		snprintf(note->text, sizeof(note->text), "%.120s%s%s", of_program,
+		snprintf(note->text, sizeof(note->text), "%.180s%s%s", of_program,
 			 of_program[0] ? "; " : "", causes[choice->reason]);
 	else
 		snprintf(note->text, sizeof(note->text),

@@ -406,7 +406,8 @@ static bool show_unwanted(const struct mcastd_unwanted_key *key,
 			json_seen(value->last_seen_ns, ctx->now_ns), "reason",
 			dataplane_verdict_name(value->verdict));
 	/* What would let it in, where that can be meant at all. */
-	if (wrong_port && port->config->port.role == PORT_DOWNSTREAM) {
+	if (wrong_port && port->config->port.role == PORT_DOWNSTREAM &&
+	    !is_own_source(ctx->daemon, &source)) {
 		snprintf(hint, sizeof(hint), "altnet = { \"%s/32\" }",
 			 addr_format(&source, name, sizeof(name)));
 		json_object_set_new(row, "hint", json_string(hint));
@@ -468,7 +469,7 @@ static void show_port_statistics(struct port *port, struct rows *rows)
 				    json_count(port->wire[i]));
 	}
 	json_object_set_new(errors, "send-failed", json_count(port->send_failed));
-	json_object_set_new(errors, "undelivered", json_count(limit_undelivered(port)));
+	json_object_set_new(errors, "undelivered", json_count(port->undelivered));
 	for (int i = RECEIVE_APPLIED + 1; i < RECEIVE_VERDICTS; i++)
 		json_object_set_new(dropped, receive_verdict_name(i),
 				    json_count(igmp->received[i]));

@@ -12,6 +12,11 @@ static int compare(const void *a, const void *b)
 	return addr_cmp(&one->prefix.addr, &other->prefix.addr);
 }
 
+static uint32_t shared(uint32_t slot, uint32_t other)
+{
+	return slot == ORIGIN_SELF || other == ORIGIN_SELF ? ORIGIN_SELF : ORIGIN_SHARED;
+}
+
 uint32_t origin_merge(struct origin *origins, uint32_t n)
 {
 	uint32_t kept = 0;
@@ -22,7 +27,7 @@ uint32_t origin_merge(struct origin *origins, uint32_t n)
 		if (!kept || compare(&origins[kept - 1], &origins[i]) != 0)
 			origins[kept++] = origins[i];
 		else if (origins[kept - 1].slot != origins[i].slot)
-			origins[kept - 1].slot = ORIGIN_SHARED;
+			origins[kept - 1].slot = shared(origins[kept - 1].slot, origins[i].slot);
 	}
 	return kept;
 }
@@ -41,6 +46,8 @@ bool origin_admits(const struct origin *home, bool home_is_upstream, struct orig
 {
 	if (!home)
 		return arrival.upstream;
+	if (home->slot == ORIGIN_SELF)
+		return false;
 	if (home->slot == ORIGIN_SHARED || home->slot == arrival.slot)
 		return true;
 	return arrival.upstream && home_is_upstream;

@@ -2,7 +2,8 @@
 /*
  * Where sources live: behind the port whose subnets or altnet hold the longest prefix of their
  * address. A source that is of no prefix lives beyond the upstream. It is a guard against loops and
- * spoofed sources (RFC 4605 section 5).
+ * spoofed sources (RFC 4605 section 5). The router's own
+ * addresses live behind no port.
  */
 #ifndef RULES_ORIGIN_H
 #define RULES_ORIGIN_H
@@ -12,10 +13,11 @@
 /* A prefix of sources, and the port behind which they live. */
 struct origin {
 	struct prefix prefix; /* no bits behind its length */
-	uint32_t slot;	      /* ORIGIN_SHARED: behind several ports */
+	uint32_t slot;	      /* or one of: */
 };
 
-#define ORIGIN_SHARED 0u
+#define ORIGIN_SHARED 0u	/* behind several ports */
+#define ORIGIN_SELF 0xffffffffu /* an address of the router itself, whatever ports say of it */
 
 /*
  * Brings a list of what all ports say into order, shorter prefixes first, each prefix once; one
