@@ -107,7 +107,7 @@ class Apt:
 
 
 def root(name):
-    """The directory of the root file system of a Debian; made if need be, with as little as goes."""
+    """The directory of the root file system of a Debian; made if need be, as small as can be."""
     if name not in ROOTS:
         raise Unavailable(f"no Debian is called {name} here, but {', '.join(ROOTS)}")
     directory = os.path.join(CACHE, "root", name)
@@ -128,8 +128,8 @@ def own_out(name):
 def _make_root(suite, directory):
     new = directory + ".new"
     shutil.rmtree(new, ignore_errors=True)
-    output("debootstrap", "--variant=minbase", "--include=make,kmod", f"--keyring={KEYRING}", suite, new,
-           mirrors()[0])
+    output("debootstrap", "--variant=minbase", "--include=make,kmod", f"--keyring={KEYRING}", suite,
+           new, mirrors()[0])
     # How this machine's apt reaches the archive: through which proxy, and how fresh it must be.
     reached = output("apt-config", "dump", "Acquire::http", "Acquire::https",
                      "Acquire::Check-Valid-Until")

@@ -3,7 +3,8 @@
 A test bed whose ports are emulated network cards, in a machine of `tools/vm/run --card ...`.
 
     tools/vm/run --card virtio-net:queues=4 --card vmxnet3 --card e1000e \\
-        env MCASTD_OUT=$PWD/out MCASTD_SLOWNESS=5 python3 -m pytest -q -p no:cacheprovider tests/vm/test_cards.py
+        env MCASTD_OUT=$PWD/out MCASTD_SLOWNESS=5 \\
+        python3 -m pytest -q -p no:cacheprovider tests/vm/test_cards.py
 
 A card is linked to its far end, which is another card. Between tests both lie in the machine's own
 namespace. CardPort moves the card into the router's namespace, under the port's name, and the far
@@ -47,7 +48,8 @@ class Card:
     def __init__(self, number):
         self.number = number
         self.near, self.far = f"{NEAR}{number:02x}", f"{FAR}{number:02x}"
-        self.driver = os.path.basename(os.readlink(f"/sys/class/net/{name_of(self.near)}/device/driver"))
+        device = f"/sys/class/net/{name_of(self.near)}/device"
+        self.driver = os.path.basename(os.readlink(f"{device}/driver"))
 
     def move(self, near, ifname, far, far_ifname):
         """Into two namespaces, and up; returns when both have a carrier."""
@@ -88,7 +90,8 @@ def threes():
     """Parameters for tests: cards 0 to 2, 3 to 5 and so on; a skipped one where there are none."""
     all_cards = cards()
     found = [all_cards[n:n + 3] for n in range(0, len(all_cards) - 2, 3)]
-    return found or [pytest.param(None, marks=pytest.mark.skip("not three cards: tools/vm/run --card"))]
+    none = pytest.param(None, marks=pytest.mark.skip("not three cards: tools/vm/run --card"))
+    return found or [none]
 
 
 def label(some_cards):
@@ -118,7 +121,8 @@ class Monitor:
         for port in os.listdir("/sys/class/virtio-ports"):
             with open(f"/sys/class/virtio-ports/{port}/name", encoding="ascii") as file:
                 if file.read().strip() == "monitor":
-                    self._file = open(f"/dev/{port}", "r+b", buffering=0)  # pylint: disable=consider-using-with
+                    # pylint: disable-next=consider-using-with
+                    self._file = open(f"/dev/{port}", "r+b", buffering=0)
         self._reader = os.fdopen(os.dup(self._file.fileno()), "rb")
         self.execute("qmp_capabilities")
 

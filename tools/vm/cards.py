@@ -59,7 +59,7 @@ def device_argv(end, number, queues, device, options):
 
 
 def with_cards(argv, cards):
-    """The command that starts qemu with these cards, and with nothing else of this machine's network."""
+    """The command that starts qemu with these cards, and no other network of this machine."""
     if not cards:
         return argv
     script = "set -e\necho 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6\n"
