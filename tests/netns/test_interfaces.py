@@ -469,6 +469,58 @@ def test_too_large_for_the_daemon(lab):
         assert mcastd.statistics("u")["data"]["fragment-limited"] == 100
 
 
+def test_no_ports(lab):
+    """
+    Members of a bridge and interfaces that carry nothing: a section is refused with a reason and
+    the way out, a pattern passes over them, and they become ports as soon as they can.
+    """
+    bed = Bed(lab)
+    member = bed.router.port("p0", "10.0.7.100/24")
+    bed.hosts.append(member.host("10.0.7.10", "behind"))
+    bed.router.space.ip_batch(
+        "link add br0 type bridge", "link set br0 up", "link set p0 master br0",
+        "link add ifb7 type ifb", "link set ifb7 up")
+    sections = "".join(f"interface {name} {{\n    role = downstream\n}}\n"
+                       for name in ("p0", "ifb7", "lo"))
+    config = bed.config(STEADY)
+
+    def xdp():
+        return bed.router.link("p0").get("xdp")
+
+    def set_for_us():
+        lines = bed.router.space.run("ethtool", "-k", "p0").splitlines()
+        return [line for line in lines if "vlan" in line]
+
+    before = set_for_us()
+
+    with bed.daemon(STEADY + sections) as mcastd:
+        for name, words in (("p0", ("bridge br0", "interface br0", "nomaster")),
+                            ("ifb7", ("an ifb",)),
+                            ("lo", ("loopback",))):
+            assert mcastd.interface(name)["state"] == "failed"
+            assert all(word in note(mcastd, name) for word in words), note(mcastd, name)
+        assert not xdp(), xdp()
+        assert mcastd.interface("d1")["xdp-mode"] == "native"
+        bed.router.space.ip("link", "set", "p0", "nomaster")
+        mcastd.wait(lambda: mcastd.interface("p0")["state"] == "up", what="p0 up")
+        bed.router.space.ip("link", "set", "p0", "master", "br0")
+        mcastd.wait(lambda: mcastd.interface("p0")["state"] == "failed", what="p0 refused")
+        assert not xdp(), xdp()
+        mcastd.wait(lambda: set_for_us() == before, what="the settings of its card as they were")
+
+        mcastd.reload(config + 'interface "[pil]*" {\n    role = downstream\n}\n')
+        names = {row["name"] for row in mcastd.ctl("show", "interfaces")["interfaces"]}
+        assert names == {"u", "d1", "d2"}
+        bed.router.space.ip("link", "set", "p0", "nomaster")
+        mcastd.wait(lambda: any(row["name"] == "p0" and row["state"] == "up" for row in
+                                mcastd.ctl("show", "interfaces")["interfaces"]), what="p0 up")
+        bed.router.space.ip("link", "set", "p0", "master", "br0")
+        mcastd.wait(lambda: all(row["name"] != "p0" for row in
+                                mcastd.ctl("show", "interfaces")["interfaces"]), what="p0 gone")
+        assert not xdp(), xdp()
+        bed.router.ports.remove(member)  # receives all multicast for the bridge
+
+
 def test_bridge_as_a_port(lab):
     """A bridge has no XDP of its own: all ports run in generic mode, and say on whose account."""
     bed = Bed(lab)

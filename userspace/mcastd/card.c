@@ -263,7 +263,7 @@ void cards_restore(struct daemon *daemon, bool ending)
 		const struct netlink_link *link =
 			netlink_find_index(daemon->netlink, known.ifindex);
 
-		if (link && port_find(daemon, link->name))
+		if (link && fit_is_port(link) && port_find(daemon, link->name))
 			continue;
 		/* What is away may come back; but there is no end of interfaces that do not. */
 		if (!link && !ending && i < MCASTD_MAX_PORTS)

@@ -281,6 +281,15 @@ uint64_t limit_held_until(const struct daemon *daemon);
 void decide(const struct daemon *daemon, const struct decide_packet *packet,
 	    struct decision *decision);
 
+/* fit.c: can the interface be a port? */
+bool fit_is_port(const struct netlink_link *link);
+/* Why not, and what to write instead. master: the interface it belongs to; NULL: none, unknown. */
+void fit_tell(const struct netlink_link *link, const struct netlink_link *master, char *text,
+	      size_t size);
+/* The section that makes it a port, NULL: none. Patterns pass over what cannot be one. */
+const struct config_interface *fit_section(const struct daemon *daemon,
+					   const struct netlink_link *link);
+
 /* port.c: is the source an address of the router? */
 bool is_own_source(const struct daemon *daemon, const struct addr *source);
 /* port.c: tells the data plane of the router's addresses, those of all interfaces. */

@@ -381,8 +381,11 @@ static void port_sync(struct port *port, const struct mode_choice *choice)
 		port_absent(port);
 		return;
 	}
-	if (!link->is_ethernet) {
-		port_state(port, PORT_FAILED, "not an Ethernet interface");
+	if (!fit_is_port(link)) {
+		port_close(port);
+		fit_tell(link, netlink_find_index(daemon->netlink, link->master), error.text,
+			 sizeof(error.text));
+		port_state(port, PORT_FAILED, error.text);
 		return;
 	}
 	if (port->open)
@@ -419,8 +422,8 @@ static bool add_adopted(void *arg, const struct netlink_link *link)
 {
 	struct daemon *daemon = arg;
 
-	if (dataplane_port_slot(daemon->dataplane, link->ifindex) &&
-	    config_find(daemon->config, link->name) && !port_find(daemon, link->name))
+	if (dataplane_port_slot(daemon->dataplane, link->ifindex) && fit_section(daemon, link) &&
+	    !port_find(daemon, link->name))
 		port_new(daemon, link->name);
 	return true;
 }
@@ -430,7 +433,7 @@ static bool add_matching(void *arg, const struct netlink_link *link)
 {
 	struct daemon *daemon = arg;
 
-	if (config_find(daemon->config, link->name) && !port_find(daemon, link->name))
+	if (fit_section(daemon, link) && !port_find(daemon, link->name))
 		port_new(daemon, link->name);
 	return true;
 }
@@ -461,6 +464,14 @@ static void ports_add(struct daemon *daemon)
 		daemon->ports_refused = 0;
 }
 
+/* Of a pattern are those that are there and can be ports. */
+static bool is_of_its_pattern(const struct port *port)
+{
+	const struct netlink_link *link = netlink_find(port->daemon->netlink, port->name);
+
+	return link && fit_section(port->daemon, link);
+}
+
 /* Those without a section now, and those of a pattern that are not there any more. */
 static void ports_remove(struct daemon *daemon)
 {
@@ -470,10 +481,20 @@ static void ports_remove(struct daemon *daemon)
 		if (!port)
 			continue;
 		port->config = config_find(daemon->config, port->name);
-		if (!port->config ||
-		    (port->config->is_pattern && !netlink_find(daemon->netlink, port->name)))
+		if (!port->config || (port->config->is_pattern && !is_of_its_pattern(port)))
 			port_free(port);
 	}
+}
+
+static bool is_to_be_port(const struct daemon *daemon, unsigned int slot, const char *name)
+{
+	const struct netlink_link *link = netlink_find(daemon->netlink, name);
+	const struct port *port = daemon->ports[slot];
+
+	if (port && (port->open || !link || fit_is_port(link)))
+		return true;
+	return link ? fit_is_port(link) && fit_section(daemon, link)
+		    : config_find(daemon->config, name) != NULL;
 }
 
 /*
@@ -488,8 +509,7 @@ static void ports_let_go(struct daemon *daemon)
 		enum dataplane_mode mode;
 		char name[IF_NAMESIZE];
 
-		if (!ifindex || daemon->ports[slot] || !if_indextoname(ifindex, name) ||
-		    config_find(daemon->config, name))
+		if (!ifindex || !if_indextoname(ifindex, name) || is_to_be_port(daemon, slot, name))
 			continue;
 		mode = dataplane_port_recall(daemon->dataplane, slot).generic
 			       ? DATAPLANE_MODE_GENERIC

@@ -117,7 +117,7 @@ static struct mode_port facts_of(struct port *port)
 	struct port_driver *driver = &port->driver;
 	struct mode_port facts = { .configured = port->config->xdp_mode, .waiting = true };
 
-	if (!link || !link->is_ethernet)
+	if (!link || !fit_is_port(link))
 		return facts;
 	follow_device(port, link);
 	facts.there = link->up;

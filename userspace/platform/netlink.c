@@ -13,6 +13,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -105,25 +106,51 @@ static bool is_kind(const struct nlattr *attr, const char *kind)
 	return strncmp(mnl_attr_get_str(attr), kind, mnl_attr_get_payload_len(attr)) == 0;
 }
 
+static void copy_kind(char *kind, const struct nlattr *attr)
+{
+	snprintf(kind, sizeof(((struct netlink_link *)0)->kind), "%.*s",
+		 (int)mnl_attr_get_payload_len(attr), mnl_attr_get_str(attr));
+}
+
 static void parse_kind(const struct nlattr *attr, struct netlink_link *link)
 {
 	static const char *const stacked[] = { "bond", "bridge", "macvlan", "team" };
 
+	copy_kind(link->kind, attr);
 	link->is_bond = is_kind(attr, "bond");
 	for (size_t i = 0; i < sizeof(stacked) / sizeof(stacked[0]); i++)
 		link->is_stacked |= is_kind(attr, stacked[i]);
 }
 
-static void parse_info(const struct nlattr *info, struct netlink_link *link)
+static bool is_ipvlan_l2(const struct nlattr *data)
 {
 	const struct nlattr *attr;
 
+	mnl_attr_for_each_nested(attr, data)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_IPVLAN_MODE &&
+		    mnl_attr_validate(attr, MNL_TYPE_U16) >= 0)
+			return mnl_attr_get_u16(attr) == IPVLAN_MODE_L2;
+	}
+	return true;
+}
+
+static void parse_info(const struct nlattr *info, struct netlink_link *link)
+{
+	const struct nlattr *attr, *data = NULL;
+
 	mnl_attr_for_each_nested(attr, info)
 	{
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
-		    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
+		bool is_text = mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0;
+
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND && is_text)
 			parse_kind(attr, link);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND && is_text)
+			copy_kind(link->master_kind, attr);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+			data = attr;
 	}
+	link->is_layer3 = data && strcmp(link->kind, "ipvlan") == 0 && !is_ipvlan_l2(data);
 }
 
 /* Fills everything of *link but its addresses. Returns 0 or -EBADMSG. */
@@ -136,6 +163,7 @@ static int parse_link(const struct nlmsghdr *header, struct netlink_link *link)
 	link->up = info->ifi_flags & IFF_UP;
 	link->running = info->ifi_flags & IFF_LOWER_UP;
 	link->is_ethernet = info->ifi_type == ARPHRD_ETHER;
+	link->is_loopback = info->ifi_flags & IFF_LOOPBACK;
 	link->all_multicast = info->ifi_flags & IFF_ALLMULTI;
 	link->promiscuous = info->ifi_flags & IFF_PROMISC;
 	mnl_attr_for_each(attr, header, sizeof(*info))

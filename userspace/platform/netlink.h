@@ -27,7 +27,10 @@ struct netlink_link {
 	uint32_t mtu;
 	bool up;      /* administratively */
 	bool running; /* carrier: IFF_LOWER_UP */
-	bool is_ethernet;
+	bool is_ethernet, is_loopback;
+	char kind[16];	      /* as in `ip -d link`: "veth", "bridge"; "": of hardware */
+	char master_kind[16]; /* that of `master` */
+	bool is_layer3;	      /* an ipvlan without an Ethernet header of its own */
 	bool all_multicast,
 		promiscuous; /* set on the interface itself, not by a program's socket */
 	bool is_bond;
