@@ -302,7 +302,8 @@ static uint64_t port_due(struct port *port, uint64_t now)
 			port->grant_at = now + GRANT_MS;
 			check_losses_soon(port, now);
 		} else {
-			port->grant_at = now + WATCH_MS;
+			/* All such ports at the same time: they wake us once. */
+			port->grant_at = (now / WATCH_MS + 1) * WATCH_MS;
 		}
 	}
 	if (port->loss_check_at <= now)
