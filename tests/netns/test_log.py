@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the log tells, and where: lines, the journal's fields, how much, and nothing at rest."""
 
+import contextlib
 import os
 import re
 import socket
+import threading
 
 import pytest
 
 from bed import G, GS, S1, Bed
-from lab import Daemon, packet
+from lab import Daemon, packet, wait_for
 from lab.daemon import SLOWNESS, hold
 
 
@@ -23,9 +25,21 @@ class Journal:
         self.monkeypatch = monkeypatch
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
-        self.socket.setblocking(False)
-        lab.callback(self.socket.close)
+        lab.callback(self.close)
         self.entries = []
+        # As journald does: only some ten messages may wait in the socket, whoever sends them.
+        self.reader = threading.Thread(target=self.receive)
+        self.reader.start()
+
+    def receive(self):
+        while entry := self.socket.recv(65536):
+            self.entries.append(parse(entry))
+
+    def close(self):
+        with contextlib.suppress(OSError):  # it is closed
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.reader.join()
+        self.socket.close()
 
     def stream(self, log_path):
         with open(log_path, "ab") as log:
@@ -40,15 +54,12 @@ class Journal:
 
     def read(self):
         """All entries so far, each as {field: text}."""
-        while True:
-            try:
-                self.entries.append(parse(self.socket.recv(65536)))
-            except BlockingIOError:
-                return self.entries
+        return list(self.entries)
 
     def find(self, **fields):
-        return [e for e in self.read()
-                if all(e.get(name) == value for name, value in fields.items())]
+        """Those with these fields; there must be one, sooner or later."""
+        return wait_for(lambda: [e for e in self.read() if all(
+            e.get(name) == value for name, value in fields.items())], 5 * SLOWNESS, f"{fields}")
 
 
 class JournalDaemon(Daemon):
@@ -119,7 +130,7 @@ def test_journal_that_is_gone(lab, monkeypatch):
     """Without its socket the lines go to the stream, with their priority in front."""
     bed = Bed(lab)
     journal = Journal(lab, monkeypatch)
-    journal.socket.close()
+    journal.close()
     with JournalDaemon(journal, lab, bed.router, bed.config(), log_level="notice") as daemon:
         pass
     assert re.search(r"^<5>mcastd \d", daemon.log(), re.M)
