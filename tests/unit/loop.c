@@ -2,8 +2,10 @@
 /* The event loop: deadlines in time, removal at any moment, signals. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -105,12 +107,29 @@ static void note_gap(void *arg, uint64_t gap_ms)
 	*gap = gap_ms;
 }
 
+/* Sleeps, as a process does that waits for events? */
+static bool is_asleep(pid_t pid)
+{
+	char path[64], text[256] = "";
+	const char *name_end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	name_end = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	return name_end && strncmp(name_end, ") S", 3) == 0;
+}
+
 /* Stopped for a while: told once, with how late the round is; waiting for nothing is no gap. */
 static void test_gap(void **state)
 {
-	const unsigned int stopped_ms = LOOP_GAP_MS + 300;
+	/* The deadline that it is late for leaves the child time to begin. */
+	const unsigned int deadline_ms = 1000, stopped_ms = deadline_ms + LOOP_GAP_MS + 300;
 	pid_t self = getpid(), child;
-	uint64_t gap = 0;
+	uint64_t gap = 0, began;
 
 	(void)state;
 	loop_on_gap(loop, note_gap, &gap);
@@ -118,14 +137,19 @@ static void test_gap(void **state)
 	assert_int_equal(gap, 0);
 	child = fork();
 	if (child == 0) {
+		while (!is_asleep(self))
+			usleep(1000);
 		kill(self, SIGSTOP);
 		usleep(stopped_ms * 1000);
 		kill(self, SIGCONT);
 		_exit(0);
 	}
 	assert_true(child > 0);
-	run_ms(100); /* is the deadline that it is late for */
-	assert_in_range(gap, LOOP_GAP_MS, stopped_ms);
+	loop_update_now(loop);
+	began = loop_now(loop);
+	run_ms(deadline_ms);
+	loop_update_now(loop);
+	assert_in_range(gap, LOOP_GAP_MS, loop_now(loop) - began - deadline_ms);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	loop_on_gap(loop, NULL, NULL);
 }
