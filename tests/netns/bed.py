@@ -94,6 +94,20 @@ class Bed:
             host.wire.clear()
 
 
+def join(bed, mcastd, *hosts):
+    """Hosts report that they are members of G, and the daemon has read it."""
+    for host in hosts:
+        host.report((packet.TO_EX, G, ()))
+        mcastd.wait_member(host.port.name, G)
+    bed.clear()
+
+
+def check(bed, *hosts, count=5):
+    """Data from the upstream reaches exactly these hosts, as their ports send it now."""
+    frames = bed.send(count=count)
+    bed.expect({host: through(frames, host.port) for host in hosts})
+
+
 def difference(got, expected):
     for number, (one, other) in enumerate(zip(got, expected)):
         if one != other:

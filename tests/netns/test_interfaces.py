@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from bed import G, QUICK, Bed, S1, learn_macs, through
+from bed import G, QUICK, Bed, S1, check, join, learn_macs, through
 from lab import packet
 from lab.netns import run
 from test_limits import hear_on_queue
@@ -20,19 +20,6 @@ query-max-response-time = 2
 last-member-query-interval = 0.3
 """
 DONT_FRAGMENT = 0x4000
-
-
-def join(bed, mcastd, *hosts):
-    for host in hosts:
-        host.report((packet.TO_EX, G, ()))
-        mcastd.wait_member(host.port.name, G)
-    bed.clear()
-
-
-def check(bed, *hosts, count=5):
-    """Data from the upstream reaches exactly these hosts, as their ports send it now."""
-    frames = bed.send(count=count)
-    bed.expect({host: through(frames, host.port) for host in hosts})
 
 
 def is_general_query(source):

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from bed import G, Bed, through
+from bed import G, Bed, check, join, through
 from lab import LabError, packet, wait_for
 from lab.daemon import SLOWNESS
 from lab.netns import run
@@ -37,18 +37,6 @@ def modes(mcastd, *names):
 
 def data_of(mcastd, name):
     return mcastd.statistics(name)["data"]
-
-
-def join(bed, mcastd, *hosts):
-    for host in hosts:
-        host.report((packet.TO_EX, G, ()))
-        mcastd.wait_member(host.port.name, G)
-    bed.clear()
-
-
-def check(bed, *hosts, count=5):
-    frames = bed.send(count=count)
-    bed.expect({host: through(frames, host.port) for host in hosts})
 
 
 class Tap:
